@@ -1,0 +1,5 @@
+#include <pybind11/pybind11.h>
+
+namespace timeloom {
+void bind_rnn(pybind11::module_&) {}
+}  // namespace timeloom

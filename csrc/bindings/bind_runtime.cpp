@@ -1,0 +1,54 @@
+// What this build is and how it runs: version, ISA tables, threads.
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "runtime/isa.h"
+#include "runtime/parallel.h"
+
+namespace py = pybind11;
+
+namespace timeloom {
+namespace {
+
+py::dict build_info() {
+#if defined(_OPENMP)
+  constexpr bool openmp = true;
+#else
+  constexpr bool openmp = false;
+#endif
+  py::dict info;
+  info["version"] = TIMELOOM_VERSION;
+  info["compiler"] = TIMELOOM_COMPILER;
+  info["openmp"] = openmp;
+  info["isas"] = compiled_isas();
+  return info;
+}
+
+void set_num_threads(int threads) {
+  if (threads < 0) {
+    throw std::invalid_argument("threads: expected a positive integer, or 0 for the default, got " +
+                                std::to_string(threads));
+  }
+  set_thread_limit(threads);
+}
+
+}  // namespace
+
+void bind_runtime(py::module_& module) {
+  module.attr("__version__") = TIMELOOM_VERSION;
+  module.def("build_info", &build_info,
+             "Facts fixed when this module was compiled: version, compiler, openmp, isas.");
+  module.def("active_isa", &active_isa, "Name of the kernel table in use; ValueError if TIMELOOM_ISA is bad.");
+  module.def("supported_isas", &supported_isas, "Names of the kernel tables this CPU can run, best last.");
+  module.def("set_num_threads", &set_num_threads, py::arg("threads"),
+             "Sets how many threads a kernel may use at most; 0 returns to the default.");
+  module.def("get_num_threads", &thread_limit, "How many threads a kernel may use at most.");
+  module.def("last_thread_count", &last_thread_count,
+             "How many threads the last kernel called from this Python thread really ran on.");
+}
+
+}  // namespace timeloom
