@@ -1,0 +1,95 @@
+"""Random problems: weights, data and upstream gradients that no wrong kernel passes by luck.
+
+Belongs here: `recurrent_problem`, used by the tests of the reference, the kernels and the operations.
+Does not belong here: expectations.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tests.reference import recurrent
+
+
+class Problem(NamedTuple):
+    """Arguments of one forward and backward pass."""
+
+    arguments: dict[str, Any]
+    d_outputs: np.ndarray | None
+    d_states: tuple[np.ndarray, ...] | None
+
+    def as_type(self, dtype) -> "Problem":
+        """Return the same numbers in another dtype."""
+
+        def convert(value):
+            if isinstance(value, tuple):
+                return tuple(convert(item) for item in value)
+            return value.astype(dtype) if isinstance(value, np.ndarray) else value
+
+        arguments = {name: convert(value) for name, value in self.arguments.items()}
+        return Problem(arguments, convert(self.d_outputs), convert(self.d_states))
+
+
+def recurrent_weights(random, cell, features, units, bias=True):
+    """Draw (kernel, recurrent_kernel, bias or None) with another scale for each gate.
+
+    Each gate's square block of the recurrent kernel is scaled to a spectral radius of at most 1, so that
+    fifty steps neither explode nor forget; a gate mistaken for another changes every number.
+    """
+    gates = recurrent.CELLS[cell].gates
+    scales = 1 + 0.5 * random.permutation(gates)
+    kernel = [scale * random.standard_normal((features, units)) / np.sqrt(features) for scale in scales]
+    blocks = [random.standard_normal((units, units)) for _ in range(gates)]
+    radii = [np.abs(np.linalg.eigvals(block)).max() for block in blocks]
+    wanted = random.permutation(np.linspace(0.6, 1.0, gates)) if gates > 1 else [0.95]
+    blocks = [block * (target / radius) for block, target, radius in zip(blocks, wanted, radii, strict=True)]
+    shape = recurrent.bias_shape(cell, units)
+    drawn = 0.5 * random.standard_normal(shape) if bias else None
+    return np.concatenate(kernel, axis=1), np.concatenate(blocks, axis=1), drawn
+
+
+def recurrent_problem(
+    seed,
+    cell,
+    batch,
+    timesteps,
+    features,
+    units,
+    bias=True,
+    initial_states=True,
+    go_backwards=False,
+    return_sequences=True,
+    upstream="both",
+    activation="tanh",
+    recurrent_activation="sigmoid",
+) -> Problem:
+    """Draw a problem in float64 whose numbers are all exact in float32.
+
+    Args:
+        seed: integer or tuple of integers.
+        cell, batch, timesteps, features, units: what and how large.
+        bias, initial_states: whether there are any.
+        go_backwards, return_sequences, activation, recurrent_activation: as recurrent.forward.
+        upstream: "outputs", "states" or "both": where the loss reads the result.
+    """
+    random = np.random.default_rng(seed)
+    states = recurrent.CELLS[cell].states
+    kernel, recurrent_kernel, bias_values = recurrent_weights(random, cell, features, units, bias)
+    initial = tuple(0.8 * random.standard_normal((batch, units)) for _ in range(states))
+    arguments = {
+        "cell": cell,
+        "inputs": random.standard_normal((batch, timesteps, features)),
+        "kernel": kernel,
+        "recurrent_kernel": recurrent_kernel,
+        "bias": bias_values,
+        "initial_states": initial if initial_states else None,
+        "activation": activation,
+        "recurrent_activation": recurrent_activation,
+        "go_backwards": go_backwards,
+        "return_sequences": return_sequences,
+    }
+    shape = (batch, timesteps, units) if return_sequences else (batch, units)
+    d_outputs = random.standard_normal(shape) if upstream in ("outputs", "both") else None
+    d_states = tuple(random.standard_normal((batch, units)) for _ in range(states))
+    problem = Problem(arguments, d_outputs, d_states if upstream in ("states", "both") else None)
+    return problem.as_type(np.float32).as_type(np.float64)
