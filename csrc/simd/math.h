@@ -1,0 +1,175 @@
+// exp, tanh, sigmoid and log of a vector. One formula for every instruction set, derived here.
+//
+// Error, measured by tests/simd/test_math.py over random bit patterns of the whole range: see kMaxUlp there,
+// at most 2.5 ULP where the result is normal. A result that would be denormal is zero, a denormal argument
+// counts as zero (in the mode that the kernels run in), infinities are exact, NaN stays NaN, tanh is odd.
+//
+// Reduction. x = n ln 2 + r with n = round(x / ln 2), so |r| <= ln 2 / 2 (1 + 2^-10), and e^x = 2^n e^r. ln 2
+// is split into a head whose last bits are zero, so that n * head is exact for every n that occurs even
+// without fma, and a tail. On this interval
+//     e^r - 1 = r + r^2 q(r)
+// where q has degree 4 (float) or 9 (double) and minimises the largest error relative to e^r - 1 (Remez
+// exchange in 60 digits): 1.4e-8 = 0.23 * 2^-24 for float and 1.9e-17 = 0.17 * 2^-53 for double. n = 0 leaves
+// r = x unrounded: the relative accuracy near zero that tanh needs.
+#pragma once
+
+#include "simd/vec.h"
+
+namespace math_detail {
+
+template <class S>
+struct ExpConstants;
+
+template <>
+struct ExpConstants<float> {
+  static constexpr float kInverseLn2 = 1.44269504f;
+  static constexpr float kLn2Head = 0.693359375f;  // 355 / 512: ten bits, n has eight
+  static constexpr float kLn2Tail = -2.12194440e-4f;
+  static constexpr float kSmallest = -87.3365402f;  // exp is at least 2^-126 from here on
+  static constexpr float kLargest = 88.7228317f;    // exp is finite up to here
+  static constexpr float kSaturation = 18.5f;       // tanh(9.25) = 1 - 1.8e-8, which rounds to 1
+};
+
+template <>
+struct ExpConstants<double> {
+  static constexpr double kInverseLn2 = 1.4426950408889634;
+  static constexpr double kLn2Head = 0x1.62e42fefap-1;  // 36 bits, n has eleven
+  static constexpr double kLn2Tail = 0x1.cf79abc9e3b39p-40;
+  static constexpr double kSmallest = -708.3964185322641;
+  static constexpr double kLargest = 709.782712893384;
+  static constexpr double kSaturation = 38.5;  // tanh(19.25) = 1 - 3.8e-17
+};
+
+/// The value of a polynomial at x by Horner's rule; `coefficients` in ascending powers.
+template <class V, int kCount>
+TIMELOOM_INLINE V polynomial(V x, const typename V::scalar (&coefficients)[kCount]) noexcept {
+  V sum = V::broadcast(coefficients[kCount - 1]);
+  for (int i = kCount - 2; i >= 0; --i) sum = fma(sum, x, V::broadcast(coefficients[i]));
+  return sum;
+}
+
+/// (e^r - 1 - r) / r^2.
+TIMELOOM_INLINE Vec<float> exp_tail(Vec<float> r) noexcept {
+  constexpr float q[] = {0.49999998f, 0.166665432f, 0.0416672017f, 0.00836657878f, 0.00138825116f};
+  return polynomial(r, q);
+}
+
+TIMELOOM_INLINE Vec<double> exp_tail(Vec<double> r) noexcept {
+  constexpr double q[] = {0x1.0000000000005p-1,  0x1.5555555555539p-3,  0x1.555555555225dp-5,
+                          0x1.111111111908bp-7,  0x1.6c16c17ef4e24p-10, 0x1.a01a0174dbbd7p-13,
+                          0x1.a019a71e77089p-16, 0x1.71de884ab4240p-19, 0x1.28a2349cefc22p-22,
+                          0x1.ae6badf4386b9p-26};
+  return polynomial(r, q);
+}
+
+/// e^r - 1 for x = n ln 2 + r; `shifted` holds n as scale_by_power_of_two takes it.
+template <class V>
+TIMELOOM_INLINE V reduced_expm1(V x, V& shifted) noexcept {
+  using S = typename V::scalar;
+  using C = ExpConstants<S>;
+  const V shift = V::broadcast(BinaryFormat<S>::kShift);
+  shifted = fma(x, V::broadcast(C::kInverseLn2), shift);
+  const V n = shifted - shift;
+  V r = fma(n, V::broadcast(-C::kLn2Head), x);
+  r = fma(n, V::broadcast(-C::kLn2Tail), r);
+  return fma(r * r, exp_tail(r), r);
+}
+
+/// e^x for x in [kSmallest, kLargest] or NaN.
+template <class V>
+TIMELOOM_INLINE V bounded_exp(V x) noexcept {
+  using S = typename V::scalar;
+  V shifted;
+  const V e = reduced_expm1(x, shifted) + V::broadcast(S(1));
+  return scale_by_power_of_two(e, shifted);
+}
+
+}  // namespace math_detail
+
+/// e^x. Zero below ln of the smallest normal number, infinity above ln of the largest finite one.
+///
+/// The exponent is added as an integer: at n = 128 (1024) e^r lies below 1 and the result is still finite.
+template <class V>
+TIMELOOM_INLINE V exp(V x) noexcept {
+  using S = typename V::scalar;
+  using C = math_detail::ExpConstants<S>;
+  const V smallest = V::broadcast(C::kSmallest);
+  const V largest = V::broadcast(C::kLargest);
+  // min and max return the second operand if either is NaN: x.
+  V e = math_detail::bounded_exp(max(smallest, min(largest, x)));
+  e = select(x < smallest, V::zero(), e);
+  return select(x <= largest, e, max(V::broadcast(S(__builtin_huge_val())), x));
+}
+
+/// tanh(x) = E / (E + 2) with E = e^(2|x|) - 1, and the sign of x.
+///
+/// E = 2^n (e^r - 1) + (2^n - 1) in one fma: at n = 0 the reduced value itself, so that the result is
+/// relatively accurate near zero; from n = 1 on E >= 0.41 and nothing cancels. E > 0 grows the denominator,
+/// so a relative error of E arrives divided by (E + 2) / 2 >= 1; the sum and the quotient add half a ULP
+/// each.
+template <class V>
+TIMELOOM_INLINE V tanh(V x) noexcept {
+  using S = typename V::scalar;
+  using C = math_detail::ExpConstants<S>;
+  const V size = abs(x);
+  V shifted;
+  const V e = math_detail::reduced_expm1(min(V::broadcast(C::kSaturation), size + size), shifted);
+  const V power = scale_by_power_of_two(V::broadcast(S(1)), shifted);
+  const V expm1 = fma(power, e, power - V::broadcast(S(1)));
+  return copysign(expm1 / (expm1 + V::broadcast(S(2))), x);
+}
+
+/// sigmoid(x) = 1 / (1 + e^-x).
+///
+/// For x far below zero this is 1 / e^-x, with all the relative accuracy of exp, as long as the result is
+/// normal: e^-x overflows only where the result would be denormal. Below that the result is zero.
+template <class V>
+TIMELOOM_INLINE V sigmoid(V x) noexcept {
+  using S = typename V::scalar;
+  using C = math_detail::ExpConstants<S>;
+  const V smallest = V::broadcast(C::kSmallest);
+  const V one = V::broadcast(S(1));
+  const V e = math_detail::bounded_exp(max(smallest, min(-smallest, -x)));
+  return select(x >= smallest, one / (one + e), max(V::zero(), x));  // max: zero, or x if NaN
+}
+
+namespace math_detail {
+
+/// 2 (atanh(s) / s - 1) / s^2 as a polynomial in z = s^2 for |s| <= (sqrt(2) - 1) / (sqrt(2) + 1): degree 2
+/// (float) or 6 (double), largest error of atanh(s) / s: 8.2e-10 and 1.3e-18 (Remez exchange in 60 digits).
+TIMELOOM_INLINE Vec<float> log_tail(Vec<float> z) noexcept {
+  constexpr float p[] = {0.666667767f, 0.399774967f, 0.298730412f};
+  return polynomial(z, p);
+}
+
+TIMELOOM_INLINE Vec<double> log_tail(Vec<double> z) noexcept {
+  constexpr double p[] = {0.66666666666667348835, 0.39999999999411179832, 0.28571428743241554433,
+                          0.22222198478318454477, 0.18183569610436132883, 0.15313906756413296716,
+                          0.14797470673069469893};
+  return polynomial(z, p);
+}
+
+}  // namespace math_detail
+
+/// log(x), the natural logarithm. -infinity at zero (and at denormals), NaN below.
+///
+/// x = 2^n m with m in [sqrt(1/2), sqrt(2)); f = m - 1 (exact), s = f / (f + 2), log(m) = 2 atanh(s) = 2 s +
+/// s R(s^2). Since f = 2 s + s f, this is f - s (f - R): the rounding of the quotient enters only through the
+/// smaller second term. n times the head of ln 2 is exact.
+template <class V>
+TIMELOOM_INLINE V log(V x) noexcept {
+  using S = typename V::scalar;
+  using C = math_detail::ExpConstants<S>;
+  constexpr S kSmallestNormal = S(sizeof(S) == 4 ? 0x1p-126 : 0x1p-1022);
+  const V infinity = V::broadcast(S(__builtin_huge_val()));
+  V n;
+  const V f = split_binary(x, n) - V::broadcast(S(1));
+  const V s = f / (f + V::broadcast(S(2)));
+  const V z = s * s;
+  const V r = z * math_detail::log_tail(z);
+  const V tail = fma(n, V::broadcast(C::kLn2Tail), -(s * (f - r)));
+  V result = fma(n, V::broadcast(C::kLn2Head), tail + f);
+  result = select(x < V::broadcast(kSmallestNormal), -infinity, result);
+  result = select(x <= V::broadcast(-kSmallestNormal), V::broadcast(S(__builtin_nan(""))), result);
+  return select(x < infinity, result, x);  // infinity and NaN
+}

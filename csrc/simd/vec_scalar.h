@@ -1,0 +1,156 @@
+// Vec of one lane in plain C++: the fallback, and the version to read first. See vec.h for the interface.
+#pragma once
+
+template <class S>
+struct Mask {
+  bool value;
+};
+
+template <class S>
+struct Vec {
+  using scalar = S;
+  static constexpr int kLanes = 1;
+  S value;
+
+  static TIMELOOM_INLINE Vec zero() noexcept { return {S(0)}; }
+  static TIMELOOM_INLINE Vec broadcast(S s) noexcept { return {s}; }
+  static TIMELOOM_INLINE Vec load(const S* p) noexcept { return {*p}; }
+  static TIMELOOM_INLINE Vec load_partial(const S* p, int count) noexcept { return {count > 0 ? *p : S(0)}; }
+  TIMELOOM_INLINE void store(S* p) const noexcept { *p = value; }
+  TIMELOOM_INLINE void store_partial(S* p, int count) const noexcept {
+    if (count > 0) *p = value;
+  }
+};
+
+template <class S>
+TIMELOOM_INLINE Vec<S> operator+(Vec<S> a, Vec<S> b) noexcept {
+  return {a.value + b.value};
+}
+template <class S>
+TIMELOOM_INLINE Vec<S> operator-(Vec<S> a, Vec<S> b) noexcept {
+  return {a.value - b.value};
+}
+template <class S>
+TIMELOOM_INLINE Vec<S> operator*(Vec<S> a, Vec<S> b) noexcept {
+  return {a.value * b.value};
+}
+template <class S>
+TIMELOOM_INLINE Vec<S> operator/(Vec<S> a, Vec<S> b) noexcept {
+  return {a.value / b.value};
+}
+template <class S>
+TIMELOOM_INLINE Vec<S> operator-(Vec<S> a) noexcept {
+  return {-a.value};
+}
+template <class S>
+TIMELOOM_INLINE Vec<S> fma(Vec<S> a, Vec<S> b, Vec<S> c) noexcept {
+  return {a.value * b.value + c.value};
+}
+template <class S>
+TIMELOOM_INLINE Vec<S> min(Vec<S> a, Vec<S> b) noexcept {
+  return {a.value < b.value ? a.value : b.value};
+}
+template <class S>
+TIMELOOM_INLINE Vec<S> max(Vec<S> a, Vec<S> b) noexcept {
+  return {a.value > b.value ? a.value : b.value};
+}
+
+template <class S>
+TIMELOOM_INLINE Mask<S> operator<(Vec<S> a, Vec<S> b) noexcept {
+  return {a.value < b.value};
+}
+template <class S>
+TIMELOOM_INLINE Mask<S> operator<=(Vec<S> a, Vec<S> b) noexcept {
+  return {a.value <= b.value};
+}
+template <class S>
+TIMELOOM_INLINE Mask<S> operator>(Vec<S> a, Vec<S> b) noexcept {
+  return {a.value > b.value};
+}
+template <class S>
+TIMELOOM_INLINE Mask<S> operator>=(Vec<S> a, Vec<S> b) noexcept {
+  return {a.value >= b.value};
+}
+template <class S>
+TIMELOOM_INLINE Mask<S> operator==(Vec<S> a, Vec<S> b) noexcept {
+  return {a.value == b.value};
+}
+template <class S>
+TIMELOOM_INLINE Mask<S> is_nan(Vec<S> a) noexcept {
+  return {a.value != a.value};
+}
+template <class S>
+TIMELOOM_INLINE Mask<S> operator&(Mask<S> a, Mask<S> b) noexcept {
+  return {a.value && b.value};
+}
+template <class S>
+TIMELOOM_INLINE Mask<S> operator|(Mask<S> a, Mask<S> b) noexcept {
+  return {a.value || b.value};
+}
+template <class S>
+TIMELOOM_INLINE Mask<S> operator!(Mask<S> a) noexcept {
+  return {!a.value};
+}
+template <class S>
+TIMELOOM_INLINE bool any(Mask<S> a) noexcept {
+  return a.value;
+}
+template <class S>
+TIMELOOM_INLINE Vec<S> select(Mask<S> mask, Vec<S> yes, Vec<S> no) noexcept {
+  return {mask.value ? yes.value : no.value};
+}
+
+TIMELOOM_INLINE Vec<float> abs(Vec<float> a) noexcept { return {__builtin_fabsf(a.value)}; }
+TIMELOOM_INLINE Vec<double> abs(Vec<double> a) noexcept { return {__builtin_fabs(a.value)}; }
+TIMELOOM_INLINE Vec<float> copysign(Vec<float> magnitude, Vec<float> sign) noexcept {
+  return {__builtin_copysignf(magnitude.value, sign.value)};
+}
+TIMELOOM_INLINE Vec<double> copysign(Vec<double> magnitude, Vec<double> sign) noexcept {
+  return {__builtin_copysign(magnitude.value, sign.value)};
+}
+TIMELOOM_INLINE Vec<float> sqrt(Vec<float> a) noexcept { return {__builtin_sqrtf(a.value)}; }
+TIMELOOM_INLINE Vec<double> sqrt(Vec<double> a) noexcept { return {__builtin_sqrt(a.value)}; }
+
+/// Nearest integer, ties to even: plain x86-64 has no such instruction, so the addition of 2^(mantissa bits)
+/// rounds.
+template <class S>
+TIMELOOM_INLINE Vec<S> round(Vec<S> a) noexcept {
+  const S limit = S(typename BinaryFormat<S>::bits(1) << BinaryFormat<S>::kMantissaBits);
+  const S size = abs(a).value;
+  if (!(size < limit)) return a;  // already an integer, an infinity or NaN
+  return copysign(Vec<S>{(size + limit) - limit}, a);
+}
+
+template <class S>
+TIMELOOM_INLINE Vec<S> floor(Vec<S> a) noexcept {
+  const Vec<S> nearest = round(a);
+  return nearest.value > a.value ? Vec<S>{nearest.value - S(1)} : nearest;
+}
+
+template <class S>
+TIMELOOM_INLINE typename BinaryFormat<S>::bits bits_of(Vec<S> a) noexcept {
+  typename BinaryFormat<S>::bits bits;
+  __builtin_memcpy(&bits, &a.value, sizeof bits);
+  return bits;
+}
+
+template <class S>
+TIMELOOM_INLINE Vec<S> vec_of_bits(typename BinaryFormat<S>::bits bits) noexcept {
+  Vec<S> a;
+  __builtin_memcpy(&a.value, &bits, sizeof bits);
+  return a;
+}
+
+template <class S>
+TIMELOOM_INLINE Vec<S> scale_by_power_of_two(Vec<S> x, Vec<S> shifted) noexcept {
+  return vec_of_bits<S>(bits_of(x) + (bits_of(shifted) << BinaryFormat<S>::kMantissaBits));
+}
+
+template <class S>
+TIMELOOM_INLINE Vec<S> split_binary(Vec<S> x, Vec<S>& exponent) noexcept {
+  using F = BinaryFormat<S>;
+  const auto offset = bits_of(x) - F::kSqrtHalf;
+  exponent.value = vec_of_bits<S>(((offset + F::kExponentBias) >> F::kMantissaBits) | F::kIntegerBits).value -
+                   F::kIntegerOffset;
+  return vec_of_bits<S>((offset & F::kMantissaMask) + F::kSqrtHalf);
+}
