@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "runtime/build_info.h"
 #include "runtime/isa.h"
 #include "runtime/parallel.h"
 
@@ -14,16 +15,12 @@ namespace py = pybind11;
 namespace timeloom {
 namespace {
 
-py::dict build_info() {
-#if defined(_OPENMP)
-  constexpr bool openmp = true;
-#else
-  constexpr bool openmp = false;
-#endif
+py::dict build_info_dict() {
+  const BuildInfo build = build_info();
   py::dict info;
-  info["version"] = TIMELOOM_VERSION;
-  info["compiler"] = TIMELOOM_COMPILER;
-  info["openmp"] = openmp;
+  info["version"] = build.version;
+  info["compiler"] = build.compiler;
+  info["openmp"] = build.openmp;
   info["isas"] = compiled_isas();
   return info;
 }
@@ -39,8 +36,8 @@ void set_num_threads(int threads) {
 }  // namespace
 
 void bind_runtime(py::module_& module) {
-  module.attr("__version__") = TIMELOOM_VERSION;
-  module.def("build_info", &build_info,
+  module.attr("__version__") = build_info().version;
+  module.def("build_info", &build_info_dict,
              "Facts fixed when this module was compiled: version, compiler, openmp, isas.");
   module.def("active_isa", &active_isa, "Name of the kernel table in use; ValueError if TIMELOOM_ISA is bad.");
   module.def("supported_isas", &supported_isas, "Names of the kernel tables this CPU can run, best last.");
