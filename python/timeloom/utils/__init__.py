@@ -1,0 +1,11 @@
+"""Keras's import path `utils`: small functions around a model.
+
+Here belong functions that users call on their data and settings before or after a model: labels, padding,
+seeds. Here belong no layers, no gradients and nothing that the package needs for its own work.
+"""
+
+from timeloom.data import pad_sequences
+from timeloom.utils.numerical_utils import normalize, to_categorical
+from timeloom.utils.rng_utils import set_random_seed
+
+__all__ = ["normalize", "pad_sequences", "set_random_seed", "to_categorical"]
