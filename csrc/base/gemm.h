@@ -1,0 +1,39 @@
+/// The argument blocks of the matrix products.
+/// Letters in shapes: M rows, N columns, K summed; L lanes of a vector.
+#pragma once
+
+#include "base/views.h"
+
+namespace timeloom {
+
+/// Right operands are packed in panels of four vectors of columns: [ceil(N / 4L)][K][4L], padded with zeros.
+template <typename Scalar>
+struct GemmPacking {
+  const Scalar* right;  // [K, N], or [N, K] when transposed
+  bool transposed;
+  index depth;          // K
+  index cols;           // N
+  Scalar* packed;
+};
+
+/// outputs = left right + bias. Each element is one chain of fma in ascending k that starts from the bias.
+template <typename Scalar>
+struct Gemm {
+  MatrixView<const Scalar> left;  // [M, K]
+  const Scalar* packed;           // of GemmPacking
+  const Scalar* bias;             // [N] or null: zeros
+  MatrixView<Scalar> outputs;     // [M, N], overwritten
+};
+
+/// outputs += left^T right, summed over rows in chunks: a chain from zero over each chunk of 512 rows, then added.
+template <typename Scalar>
+struct GemmOuter {
+  MatrixView<const Scalar> left;   // [K, M]
+  MatrixView<const Scalar> right;  // [K, N]
+  MatrixView<Scalar> outputs;      // [M, N], zeroed by the caller
+  Scalar* packed;                  // workspace [ceil(N / 4L)][min(K, 512)][4L]
+  const Scalar** rows;             // workspace [threads][512]
+  Scalar* scratch;                 // workspace [threads][M][4L]
+};
+
+}  // namespace timeloom

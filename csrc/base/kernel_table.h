@@ -1,0 +1,51 @@
+/// The one door between the kernels of an ISA and the rest: a table of functions.
+/// A function that takes a Worker does that worker's share and may be called by one thread or by several together.
+#pragma once
+
+#include "base/gemm.h"
+#include "base/math_kernels.h"
+#include "base/optimizers.h"
+#include "base/rnn.h"
+#include "base/views.h"
+#include "base/worker.h"
+
+namespace timeloom {
+
+/// The recurrent kernels of one cell.
+template <typename Scalar>
+struct RnnKernels {
+  const CellInfo* info;
+  void (*layout)(const RnnSizes&, RnnLayout&);
+  void (*pack)(const RnnPacking<Scalar>&, const Worker&);
+  void (*pack_transposed)(const RnnPacking<Scalar>&, const Worker&);
+  void (*forward)(const RnnForward<Scalar>&, const Worker&);
+  void (*backward)(const RnnBackward<Scalar>&, const Worker&);
+};
+
+/// Every kernel for one element type.
+template <typename Scalar>
+struct Kernels {
+  index lanes;
+
+  // recurrent cells, in the order of cells/list.h
+  const RnnKernels<Scalar>* cells;
+  int cell_count;
+
+  // matrix products
+  void (*gemm_pack)(const GemmPacking<Scalar>&, const Worker&);
+  void (*gemm)(const Gemm<Scalar>&, const Worker&);
+  void (*gemm_outer)(const GemmOuter<Scalar>&, const Worker&);
+
+  // elements, rows, optimizer steps
+  MathKernels<Scalar> math;
+  OptimizerKernels<Scalar> optimizers;
+};
+
+/// All kernels of one ISA.
+struct KernelTable {
+  const char* isa;
+  Kernels<float> f32;
+  Kernels<double> f64;
+};
+
+}  // namespace timeloom

@@ -1,0 +1,119 @@
+// Matrix products for dense layers, by the same tile and the same rule of summation as the recurrences.
+#pragma once
+
+#include "kernels/outer.h"
+
+/// Depth of a block: a packed panel of it stays in L2.
+constexpr index kGemmBlock = 512;
+
+template <class V>
+void gemm_pack(const GemmPacking<typename V::scalar>& packing, const Worker& worker) noexcept {
+  using Scalar = typename V::scalar;
+  constexpr index kColumns = 4 * V::kLanes;
+  const index panels = (packing.cols + kColumns - 1) / kColumns;
+  const Share share = share_of(panels, worker);
+  for (index panel = share.begin; panel < share.end; ++panel) {
+    const index first = panel * kColumns;
+    const index filled = packing.cols - first < kColumns ? packing.cols - first : kColumns;
+    Scalar* target = packing.packed + panel * packing.depth * kColumns;
+    const index column_stride = packing.transposed ? packing.depth : 1;
+    const index depth_stride = packing.transposed ? 1 : packing.cols;
+    const Scalar* source = packing.right + first * column_stride;
+    for (index k = 0; k < packing.depth; ++k) {
+      for (index column = 0; column < filled; ++column) target[column] = source[column * column_stride];
+      for (index column = filled; column < kColumns; ++column) target[column] = 0;
+      target += kColumns;
+      source += depth_stride;
+    }
+  }
+}
+
+template <class V>
+void gemm(const Gemm<typename V::scalar>& call, const Worker& worker) noexcept {
+  using Scalar = typename V::scalar;
+  constexpr index kColumns = 4 * V::kLanes;
+  constexpr int kRows = tile_rows<V>(4);
+  const index depth = call.left.cols;
+  const index cols = call.outputs.cols;
+  const index panels = (cols + kColumns - 1) / kColumns;
+  const bool by_rows = call.left.rows >= 2 * kRows * worker.count;
+  const Share rows_share = by_rows ? share_of(call.left.rows, worker) : Share{0, call.left.rows};
+  const Share panel_share = by_rows ? Share{0, panels} : share_of(panels, worker);
+  for (index panel = panel_share.begin; panel < panel_share.end; ++panel) {
+    const index column = panel * kColumns;
+    for (index begin = 0; begin == 0 || begin < depth; begin += kGemmBlock) {
+      const index end = begin + kGemmBlock < depth ? begin + kGemmBlock : depth;
+      const Scalar* right = call.packed + (panel * depth + begin) * kColumns;
+      const RowTiles tiles = row_tiles(rows_share.begin, rows_share.end, kRows);
+      index first = tiles.first;
+      for (index tile = 0; tile < tiles.count; ++tile) {
+        const index count = tiles.quotient + (tile < tiles.remainder);
+        with_rows<kRows>(count, [&](auto rows) {
+          constexpr int kHeight = decltype(rows)::value;
+          V acc[kHeight][4];
+          const Scalar* left[kHeight];
+          Scalar* target[kHeight];
+          for (int i = 0; i < kHeight; ++i) {
+            left[i] = call.left.data + (first + i) * call.left.row_stride + begin;
+            target[i] = call.outputs.data + (first + i) * call.outputs.row_stride + column;
+            TIMELOOM_UNROLL
+            for (int v = 0; v < 4; ++v) {
+              const index remaining = cols - column - v * V::kLanes;
+              if (begin > 0) {
+                acc[i][v] = load_lanes<V>(target[i] + v * V::kLanes, remaining);
+              } else {
+                acc[i][v] = call.bias ? load_lanes<V>(call.bias + column + v * V::kLanes, remaining) : V::zero();
+              }
+            }
+          }
+          multiply_add<kHeight, 0, 4>(acc, left, right, kColumns, end - begin);
+          for (int i = 0; i < kHeight; ++i) {
+            TIMELOOM_UNROLL
+            for (int v = 0; v < 4; ++v) {
+              store_lanes(acc[i][v], target[i] + v * V::kLanes, cols - column - v * V::kLanes);
+            }
+          }
+        });
+        first += count;
+      }
+    }
+  }
+}
+
+/// Rows of a chunk of the weight gradients.
+constexpr index kOuterChunk = 512;
+
+template <class V>
+void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker) noexcept {
+  using Scalar = typename V::scalar;
+  constexpr index kColumns = 4 * V::kLanes;
+  const index rows = call.left.rows;
+  const index cols = call.outputs.cols;
+  const index panels = (cols + kColumns - 1) / kColumns;
+  const index packed_rows = rows < kOuterChunk ? rows : kOuterChunk;
+  const Scalar** left = call.rows + worker.index * kOuterChunk;
+  Scalar* scratch = call.scratch + worker.index * call.left.cols * kColumns;
+  for (index begin = 0; begin < rows; begin += kOuterChunk) {
+    const index count = rows - begin < kOuterChunk ? rows - begin : kOuterChunk;
+    const Share share = share_of(panels, worker);
+    for (index panel = share.begin; panel < share.end; ++panel) {
+      const index column = panel * kColumns;
+      for (index row = 0; row < count; ++row) {
+        const Scalar* source = call.right.data + (begin + row) * call.right.row_stride + column;
+        Scalar* target = call.packed + (panel * packed_rows + row) * kColumns;
+        for (int v = 0; v < 4; ++v) {
+          load_lanes<V>(source + v * V::kLanes, cols - column - v * V::kLanes).store(target + v * V::kLanes);
+        }
+      }
+    }
+    for (index row = 0; row < count; ++row) left[row] = call.left.data + (begin + row) * call.left.row_stride;
+    worker.wait(worker.barrier);
+    outer_product<4, V>(static_cast<const Scalar* const*>(left), call.left.cols, call.packed, packed_rows * kColumns,
+                        kColumns, panels, count, scratch, worker, [&](index panel, index row, int v, const V& sum) {
+                          const index column = panel * kColumns + v * V::kLanes;
+                          Scalar* target = call.outputs.data + row * call.outputs.row_stride + column;
+                          store_lanes(load_lanes<V>(target, cols - column) + sum, target, cols - column);
+                        });
+    worker.wait(worker.barrier);
+  }
+}

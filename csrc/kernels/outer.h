@@ -1,0 +1,63 @@
+// Weight gradients: sums over rows (time and batch) of a left row times a right row.
+//
+// One element is a chain from zero over the rows of a chunk, in ascending order, and is then added to the result. The
+// chunk is a function of the shape only and threads divide the elements, so any number of threads gives the same bits; and
+// short chains that are added are far more accurate than one long chain.
+#pragma once
+
+#include "kernels/tile.h"
+
+/// Rows of the chunk that stay in L1 while all columns of the left operand pass.
+constexpr index kOuterBlock = 128;
+
+/// result(column, v) += sum over k < count of rows[k][column] * right[panel][k * right_stride + v * L],
+/// for the worker's share of all (panel, column). `add(panel, column, v, sum)` adds one vector to the result.
+/// scratch: [columns][kVectors * L], the worker's own.
+template <int kVectors, class V, class Add, class Scalar = typename V::scalar>
+void outer_product(const Scalar* const* rows, index columns, const Scalar* right, index right_panel, index right_stride,
+                   index panels, index count, Scalar* scratch, const Worker& worker, Add&& add) noexcept {
+  constexpr int kRows = tile_rows<V>(kVectors);
+  constexpr index kWidth = kVectors * V::kLanes;
+  const Share share = share_of(panels * columns, worker);
+  for (index item = share.begin; item < share.end;) {
+    const index panel = item / columns;
+    const index begin = item % columns;
+    const index left_over = share.end - item;
+    const index end = columns - begin < left_over ? columns : begin + left_over;
+    for (index from = 0; from < count; from += kOuterBlock) {
+      const index block = count - from < kOuterBlock ? count - from : kOuterBlock;
+      const bool last = from + block == count;
+      const RowTiles tiles = row_tiles(begin, end, kRows);
+      index first = begin;
+      for (index tile = 0; tile < tiles.count; ++tile) {
+        const index height = tiles.quotient + (tile < tiles.remainder);
+        with_rows<kRows>(height, [&](auto constant) {
+          constexpr int kHeight = decltype(constant)::value;
+          V acc[kHeight][kVectors];
+          TIMELOOM_UNROLL
+          for (int i = 0; i < kHeight; ++i) {
+            TIMELOOM_UNROLL
+            for (int v = 0; v < kVectors; ++v) {
+              acc[i][v] = from == 0 ? V::zero() : V::load(scratch + (first + i) * kWidth + v * V::kLanes);
+            }
+          }
+          multiply_add_outer<kHeight, kVectors>(acc, rows + from, first,
+                                                right + panel * right_panel + from * right_stride, right_stride, block);
+          TIMELOOM_UNROLL
+          for (int i = 0; i < kHeight; ++i) {
+            TIMELOOM_UNROLL
+            for (int v = 0; v < kVectors; ++v) {
+              if (last) {
+                add(panel, first + i, v, acc[i][v]);
+              } else {
+                acc[i][v].store(scratch + (first + i) * kWidth + v * V::kLanes);
+              }
+            }
+          }
+        });
+        first += height;
+      }
+    }
+    item += end - begin;
+  }
+}

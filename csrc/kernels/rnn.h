@@ -1,0 +1,17 @@
+// The recurrent kernels of every cell, gathered for the table.
+#pragma once
+
+#include "cells/list.h"
+#include "kernels/rnn_backward.h"
+#include "kernels/rnn_forward.h"
+
+template <class V, class List>
+struct RnnTable;
+
+template <class V, class... Cells>
+struct RnnTable<V, CellList<Cells...>> {
+  static constexpr int kCount = sizeof...(Cells);
+  static constexpr RnnKernels<typename V::scalar> kCells[kCount] = {
+      {&Cells::kInfo, rnn_layout<Cells, V>, rnn_pack<Cells, V>, rnn_pack_transposed<Cells, V>, rnn_forward<Cells, V>,
+       rnn_backward<Cells, V>}...};
+};

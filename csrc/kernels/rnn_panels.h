@@ -1,0 +1,176 @@
+// How the weights of a cell are packed, and the arithmetic of the sizes.
+//
+// A panel is a group of units whose accumulators fill a register tile: [accumulator][tile of units][L]. Four vectors wide
+// for LSTM and GRU (one tile of L units) and for SimpleRNN (four tiles). Units past the last one are zeros.
+#pragma once
+
+#include "kernels/tile.h"
+
+/// The shape of a panel of `Cell`, all known when compiling. Positions are vectors inside a panel unless named otherwise.
+template <class Cell, class V>
+struct Panel {
+  using Scalar = typename V::scalar;
+  static constexpr int kLanes = V::kLanes;
+  static constexpr int kAccumulators = Cell::kInfo.accumulators;
+  static constexpr int kTiles = 4 / kAccumulators;  // tiles of L units: 4, 2, 1, 1
+  static constexpr int kVectors = kAccumulators * kTiles;
+  static constexpr int kRows = tile_rows<V>(kVectors);
+  static constexpr int kPhases = Cell::kInfo.phases;
+  static constexpr int kInputBegin = Cell::kInfo.input.begin * kTiles;
+  static constexpr int kInputEnd = Cell::kInfo.input.end * kTiles;
+  static constexpr index kUnits = kTiles * kLanes;
+  static constexpr index kWidth = kVectors * kLanes;
+  static constexpr index kKeptWidth = Cell::kInfo.kept * kUnits;
+  static constexpr index kInputWidth = (kInputEnd - kInputBegin) * kLanes;
+  static constexpr index kColumns = 4 * kLanes;  // columns of a panel of the transposed weights
+
+  static constexpr int state_begin(int phase) { return Cell::kInfo.state[phase].begin * kTiles; }
+  static constexpr int state_end(int phase) { return Cell::kInfo.state[phase].end * kTiles; }
+  static constexpr index state_width(int phase) {
+    return phase < kPhases ? (state_end(phase) - state_begin(phase)) * kLanes : 0;
+  }
+  /// The vectors that a phase computes: all of them, or those before and from the second product.
+  static constexpr int phase_begin(int phase) { return phase == 0 ? 0 : state_begin(1); }
+  static constexpr int phase_end(int phase) { return kPhases == 2 && phase == 0 ? state_begin(1) : kVectors; }
+
+  static index panels(const RnnSizes& sizes) { return (sizes.units + kUnits - 1) / kUnits; }
+  static index padded_units(const RnnSizes& sizes) {
+    return (panels(sizes) * kUnits + kColumns - 1) / kColumns * kColumns;
+  }
+  static index column_panels(index columns) { return (columns + kColumns - 1) / kColumns; }
+
+  // Forward weights of one panel: bias [width], input [F, input width], state by phase [U, state width].
+  static index input_offset() { return kWidth; }
+  static index state_offset(const RnnSizes& sizes, int phase) {
+    return kWidth + sizes.features * kInputWidth + (phase == 1 ? sizes.units * state_width(0) : 0);
+  }
+  static index block(const RnnSizes& sizes) {
+    return kWidth + sizes.features * kInputWidth + sizes.units * (state_width(0) + state_width(1));
+  }
+
+  // Transposed weights: by phase [panels of units][P * state width][4L], then [panels of features][P * input width][4L].
+  static index transposed_state_panel(const RnnSizes& sizes, int phase) {
+    return panels(sizes) * state_width(phase) * kColumns;
+  }
+  static index transposed_state_offset(const RnnSizes& sizes, int phase) {
+    return phase == 0 ? 0 : column_panels(sizes.units) * transposed_state_panel(sizes, 0);
+  }
+  static index transposed_input_panel(const RnnSizes& sizes) { return panels(sizes) * kInputWidth * kColumns; }
+  static index transposed_input_offset(const RnnSizes& sizes) {
+    return column_panels(sizes.units) * (transposed_state_panel(sizes, 0) + transposed_state_panel(sizes, 1));
+  }
+  static index transposed_size(const RnnSizes& sizes) {
+    return transposed_input_offset(sizes) + column_panels(sizes.features) * transposed_input_panel(sizes);
+  }
+};
+
+template <class Cell, class V>
+void rnn_layout(const RnnSizes& sizes, RnnLayout& layout) noexcept {
+  using Shape = Panel<Cell, V>;
+  layout.lanes = V::kLanes;
+  layout.panels = Shape::panels(sizes);
+  layout.panel_units = Shape::kUnits;
+  layout.padded_units = Shape::padded_units(sizes);
+  layout.accumulator_width = Shape::kWidth;
+  layout.kept_width = Shape::kKeptWidth;
+  layout.packed_weights = layout.panels * Shape::block(sizes);
+  layout.packed_transposed = Shape::transposed_size(sizes);
+  layout.thread_scratch = (sizes.features > sizes.units ? sizes.features : sizes.units) * Shape::kWidth;
+}
+
+/// Copies the columns that feed accumulators [begin, end) of one panel: target [rows][(end - begin) * units of a panel].
+template <class Shape, class Scalar>
+void pack_columns(Scalar* target, const Scalar* source, index rows, index units, int gates, const int* gate_of, int begin,
+                  int end, index panel) noexcept {
+  const index first = panel * Shape::kUnits;
+  const index filled = units - first < Shape::kUnits ? units - first : Shape::kUnits;
+  for (index row = 0; row < rows; ++row) {
+    for (int accumulator = begin; accumulator < end; ++accumulator) {
+      const Scalar* from = source + row * gates * units + gate_of[accumulator] * units + first;
+      for (index unit = 0; unit < filled; ++unit) target[unit] = from[unit];
+      for (index unit = filled; unit < Shape::kUnits; ++unit) target[unit] = 0;
+      target += Shape::kUnits;
+    }
+  }
+}
+
+/// Packs kernel, recurrent_kernel and bias for the forward products. An accumulator that two bias rows feed starts from
+/// their sum.
+template <class Cell, class V>
+void rnn_pack(const RnnPacking<typename V::scalar>& packing, const Worker& worker) noexcept {
+  using Shape = Panel<Cell, V>;
+  using Scalar = typename V::scalar;
+  constexpr CellInfo info = Cell::kInfo;
+  const RnnSizes& sizes = packing.sizes;
+  const Share share = share_of(Shape::panels(sizes), worker);
+  for (index panel = share.begin; panel < share.end; ++panel) {
+    Scalar* block = packing.packed + panel * Shape::block(sizes);
+    for (index column = 0; column < Shape::kWidth; ++column) {
+      const index accumulator = column / Shape::kUnits;
+      const index unit = panel * Shape::kUnits + column % Shape::kUnits;
+      Scalar start = 0;
+      if (packing.bias && unit < sizes.units) {
+        const int input_gate = info.input_gate[accumulator];
+        const int state_gate = info.state_gate[accumulator];
+        if (input_gate >= 0) start += packing.bias[input_gate * sizes.units + unit];
+        if (info.bias_rows == 2 && state_gate >= 0) {
+          start += packing.bias[(info.input_gates + state_gate) * sizes.units + unit];
+        }
+      }
+      block[column] = start;
+    }
+    pack_columns<Shape>(block + Shape::input_offset(), packing.kernel, sizes.features, sizes.units, info.input_gates,
+                        info.input_gate, info.input.begin, info.input.end, panel);
+    for (int phase = 0; phase < info.phases; ++phase) {
+      pack_columns<Shape>(block + Shape::state_offset(sizes, phase), packing.recurrent_kernel, sizes.units, sizes.units,
+                          info.state_gates, info.state_gate, info.state[phase].begin, info.state[phase].end, panel);
+    }
+  }
+}
+
+/// One panel of transposed weights: target [P * (end - begin) * units of a panel][4L] holds source[column][gate, unit].
+template <class Shape, class Scalar>
+void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, index panels, index units, int gates,
+                           const int* gate_of, int begin, int end, index column_panel) noexcept {
+  const index first = column_panel * Shape::kColumns;
+  const index filled = rows - first < Shape::kColumns ? rows - first : Shape::kColumns;
+  for (index panel = 0; panel < panels; ++panel) {
+    for (int accumulator = begin; accumulator < end; ++accumulator) {
+      for (index lane = 0; lane < Shape::kUnits; ++lane) {
+        const index unit = panel * Shape::kUnits + lane;
+        const index from = gate_of[accumulator] * units + unit;
+        const index copied = unit < units ? filled : 0;
+        for (index column = 0; column < copied; ++column) {
+          target[column] = source[(first + column) * gates * units + from];
+        }
+        for (index column = copied; column < Shape::kColumns; ++column) target[column] = 0;
+        target += Shape::kColumns;
+      }
+    }
+  }
+}
+
+/// Packs kernel and recurrent_kernel for the products of backward: state gradients and dx.
+template <class Cell, class V>
+void rnn_pack_transposed(const RnnPacking<typename V::scalar>& packing, const Worker& worker) noexcept {
+  using Shape = Panel<Cell, V>;
+  constexpr CellInfo info = Cell::kInfo;
+  const RnnSizes& sizes = packing.sizes;
+  const index panels = Shape::panels(sizes);
+  const Share unit_share = share_of(Shape::column_panels(sizes.units), worker);
+  for (int phase = 0; phase < info.phases; ++phase) {
+    for (index column_panel = unit_share.begin; column_panel < unit_share.end; ++column_panel) {
+      pack_transposed_panel<Shape>(packing.packed + Shape::transposed_state_offset(sizes, phase) +
+                                       column_panel * Shape::transposed_state_panel(sizes, phase),
+                                   packing.recurrent_kernel, sizes.units, panels, sizes.units, info.state_gates,
+                                   info.state_gate, info.state[phase].begin, info.state[phase].end, column_panel);
+    }
+  }
+  const Share feature_share = share_of(Shape::column_panels(sizes.features), worker);
+  for (index column_panel = feature_share.begin; column_panel < feature_share.end; ++column_panel) {
+    pack_transposed_panel<Shape>(
+        packing.packed + Shape::transposed_input_offset(sizes) + column_panel * Shape::transposed_input_panel(sizes),
+        packing.kernel, sizes.features, panels, sizes.units, info.input_gates, info.input_gate, info.input.begin,
+        info.input.end, column_panel);
+  }
+}

@@ -1,0 +1,115 @@
+// Floor 3: products, the time loop, losses, optimizers. Here: the register tile that every product is made of.
+//
+// Legend: a left operand, b packed right operand, k summed index, V a vector of L lanes.
+//
+// The rule of summation: an element is ONE chain acc = fma(a[k], b[k], acc) in ascending k. A tile may stop and store
+// its accumulators, and another may reload them; partial sums are never added. So neither the number of rows of a tile
+// nor the threads, blocks or paths change a bit.
+#pragma once
+
+#include "simd/vec.h"
+
+/// Rows of a tile that is `vectors` wide. With 32 registers 24 hold accumulators, with 16 it is 12: the rest holds one
+/// vector of b and the broadcast elements of a, and 8 chains or more hide the latency of fma.
+template <class V>
+constexpr int tile_rows(int vectors) {
+  return (sizeof(V) == 64 ? 24 : 12) / vectors;
+}
+
+/// How n rows are cut into tiles of nearly equal height: 32 rows at most 6 each are 6 6 5 5 5 5.
+struct RowTiles {
+  index first;
+  index count;
+  index quotient;
+  index remainder;
+};
+
+TIMELOOM_INLINE RowTiles row_tiles(index begin, index end, int most) noexcept {
+  const index rows = end - begin;
+  const index count = (rows + most - 1) / most;
+  return {begin, count, count == 0 ? 0 : rows / count, count == 0 ? 0 : rows % count};
+}
+
+/// The share of `worker` in n items: [begin, end), ascending and nearly equal.
+struct Share {
+  index begin;
+  index end;
+};
+
+TIMELOOM_INLINE Share share_of(index items, const Worker& worker) noexcept {
+  return {items * worker.index / worker.count, items * (worker.index + 1) / worker.count};
+}
+
+/// acc[row][begin + v] += sum over k < length of a[row][k] * b[k * b_stride + v * L], v < end - begin.
+template <int kRows, int kBegin, int kEnd, int kTotal, class V, class Scalar = typename V::scalar>
+TIMELOOM_INLINE void multiply_add(V (&acc)[kRows][kTotal], const Scalar* const (&a)[kRows], const Scalar* b,
+                                  index b_stride, index length) noexcept {
+  if constexpr (kEnd > kBegin) {
+    for (index k = 0; k < length; ++k) {
+      V left[kRows];
+      TIMELOOM_UNROLL
+      for (int row = 0; row < kRows; ++row) left[row] = V::broadcast(a[row][k]);
+      TIMELOOM_UNROLL
+      for (int v = kBegin; v < kEnd; ++v) {
+        const V right = V::load(b + (v - kBegin) * V::kLanes);
+        TIMELOOM_UNROLL
+        for (int row = 0; row < kRows; ++row) acc[row][v] = fma(left[row], right, acc[row][v]);
+      }
+      b += b_stride;
+    }
+  }
+}
+
+/// acc[row][begin + v] += sum over k < length of a[k][row] * b[k * b_stride + v * L]: the left operand is transposed,
+/// its rows are given one by one.
+template <int kRows, int kVectors, class V, class Scalar = typename V::scalar>
+TIMELOOM_INLINE void multiply_add_outer(V (&acc)[kRows][kVectors], const Scalar* const* a, index column,
+                                        const Scalar* b, index b_stride, index length) noexcept {
+  for (index k = 0; k < length; ++k) {
+    const Scalar* left = a[k] + column;
+    V factor[kRows];
+    TIMELOOM_UNROLL
+    for (int row = 0; row < kRows; ++row) factor[row] = V::broadcast(left[row]);
+    TIMELOOM_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      const V right = V::load(b + v * V::kLanes);
+      TIMELOOM_UNROLL
+      for (int row = 0; row < kRows; ++row) acc[row][v] = fma(factor[row], right, acc[row][v]);
+    }
+    b += b_stride;
+  }
+}
+
+/// Calls function(std-free integral constant) for the run-time value 1 .. kMost: turns a row count into a template one.
+template <int kValue>
+struct Constant {
+  static constexpr int value = kValue;
+};
+
+template <int kMost, class Function>
+TIMELOOM_INLINE void with_rows(index rows, Function&& function) noexcept {
+  if constexpr (kMost > 1) {
+    if (rows < kMost) {
+      with_rows<kMost - 1>(rows, function);
+      return;
+    }
+  }
+  function(Constant<kMost>{});
+}
+
+/// Stores or adds the first `count` lanes; `count` may exceed a vector (then all lanes) or be negative (none).
+template <class V>
+TIMELOOM_INLINE void store_lanes(const V& value, typename V::scalar* target, index count) noexcept {
+  if (count >= V::kLanes) {
+    value.store(target);
+  } else if (count > 0) {
+    value.store_partial(target, static_cast<int>(count));
+  }
+}
+
+template <class V>
+TIMELOOM_INLINE V load_lanes(const typename V::scalar* source, index count) noexcept {
+  if (count >= V::kLanes) return V::load(source);
+  if (count > 0) return V::load_partial(source, static_cast<int>(count));
+  return V::zero();
+}
