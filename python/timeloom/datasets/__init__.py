@@ -1,0 +1,9 @@
+"""Data sets by name, under Keras's import path.
+
+Here belong modules with one `load_data()` each, and how files are fetched, checked and cached. Here belong
+no preprocessing for a model and no data of more than a few kilobytes.
+"""
+
+from timeloom.datasets import mnist, sunspots
+
+__all__ = ["mnist", "sunspots"]
