@@ -4,7 +4,10 @@ Here stand only the names users reach as ``timeloom.NAME``; each is written in t
 Importing timeloom loads NumPy and nothing else.
 """
 
+from timeloom import ops
 from timeloom._core import __version__
+from timeloom.autograd import GradientTape
 from timeloom.backend import show_config
+from timeloom.variables import Variable
 
-__all__ = ["__version__", "show_config"]
+__all__ = ["GradientTape", "Variable", "__version__", "ops", "show_config"]

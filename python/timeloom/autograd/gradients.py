@@ -1,0 +1,163 @@
+"""The walk backward over the records of a tape, and the sums of gradients it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from timeloom.autograd.recording import Array, Record
+
+
+class Scatter:
+    """A gradient that is zero outside ``index``, kept as the part so that T slices of an array cost T parts.
+
+    Args:
+        shape: shape of the whole gradient.
+        index: what ``array[index]`` was taken with.
+        part: gradient of ``array[index]``.
+        repeats: whether ``index`` may name an element twice (integer arrays), so that parts must be added
+            one by one.
+    """
+
+    __slots__ = ("index", "part", "repeats", "shape")
+
+    def __init__(self, shape: tuple[int, ...], index: Any, part: Array, repeats: bool) -> None:
+        self.shape = shape
+        self.index = index
+        self.part = part
+        self.repeats = repeats
+
+    def add_to(self, total: Array) -> None:
+        """Add to ``total`` in place."""
+        if self.repeats:
+            np.add.at(total, self.index, self.part)
+        else:
+            total[self.index] += self.part
+
+    def dense(self) -> Array:
+        """The gradient as an array of its own."""
+        total = np.zeros(self.shape, dtype=self.part.dtype)
+        self.add_to(total)
+        return total
+
+
+def sum_to_shape(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """Undo broadcasting: sum over the axes along which an operand of ``shape`` was repeated."""
+    if gradient.shape == shape:
+        return gradient
+    extra = gradient.ndim - len(shape)
+    if extra < 0:
+        return np.broadcast_to(gradient, shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + i for i, n in enumerate(shape) if n == 1 and gradient.shape[extra + i] != 1
+    )
+    if axes:
+        gradient = np.add.reduce(gradient, axis=axes, keepdims=True)
+    if gradient.ndim != len(shape):
+        gradient = gradient.reshape(gradient.shape[extra:])
+    return gradient if gradient.shape == shape else np.broadcast_to(gradient, shape)
+
+
+class Gradients:
+    """Gradients by key, added up in the order in which they come."""
+
+    __slots__ = ("_owned", "_totals")
+
+    def __init__(self, size: int) -> None:
+        self._totals: list[Any] = [None] * size
+        self._owned: set[int] = set()
+
+    def add(self, key: int, gradient: Any) -> None:
+        """Add an array or a Scatter. The first array is held as it is and never written to."""
+        total = self._totals[key]
+        if total is None:
+            self._totals[key] = gradient
+            return
+        if key not in self._owned:
+            self._owned.add(key)
+            if isinstance(total, Scatter):
+                total = total.dense()
+            elif isinstance(gradient, Scatter):
+                total = np.array(total)
+            else:
+                # Fresh memory: the first array may also be the gradient of something else.
+                self._totals[key] = np.asarray(total + gradient)
+                return
+            self._totals[key] = total
+        if isinstance(gradient, Scatter):
+            gradient.add_to(total)
+        else:
+            np.add(total, gradient, out=total)
+
+    def read(self, key: int) -> Array | None:
+        """The sum so far as an array, None if nothing came."""
+        total = self._totals[key]
+        if isinstance(total, Scatter):
+            total = self._totals[key] = total.dense()
+            self._owned.add(key)
+        return total  # type: ignore[no-any-return]
+
+    def drop(self, key: int) -> None:
+        """Let the memory of a finished gradient go."""
+        self._totals[key] = None
+
+
+def walk_backward(
+    records: Sequence[Record | None],
+    span: tuple[int, int],
+    targets: Sequence[tuple[int, Array]],
+    sources: Iterable[int],
+) -> tuple[dict[int, Array | None], set[int]]:
+    """Propagate gradients from targets to sources through the records numbered ``span[0] .. span[1] - 1``.
+
+    Records that do not lie on a path from a source are skipped, so nothing is computed for parameters that
+    are not asked for.
+
+    Returns:
+        Gradient by key of source, None where no target depends on it, and every key that was an input on the
+        way.
+    """
+    wanted = set(sources)
+    start, end = span
+    top = max(key for key, _ in targets)
+    size = max(top, *wanted, 0) + 1
+    needed = bytearray(size)
+    for key in wanted:
+        needed[key] = 1
+    last = min(top + 1, end)
+    for key in range(max(min(wanted), start), last):
+        entry = records[key]
+        if entry is not None:
+            for i in entry[1]:
+                if i >= 0 and needed[i]:
+                    for output in range(key, min(key + entry[0], size)):
+                        needed[output] = 1
+                    break
+
+    gradients = Gradients(size)
+    for key, seed in targets:
+        gradients.add(key, seed)
+    touched: set[int] = set()
+    for key in range(last - 1, start - 1, -1):
+        entry = records[key]
+        if entry is None or not needed[key]:
+            continue
+        count, inputs, backward = entry
+        needs = [i >= 0 and needed[i] == 1 for i in inputs]
+        if True not in needs:
+            continue
+        outputs = range(key, min(key + count, size))
+        d_outputs = [gradients.read(i) for i in outputs]
+        if all(d is None for d in d_outputs):
+            continue
+        d_outputs.extend([None] * (count - len(d_outputs)))
+        touched.update(inputs)
+        for i, need, gradient in zip(inputs, needs, backward(needs, *d_outputs), strict=True):
+            if need and gradient is not None:
+                gradients.add(i, gradient)
+        for i in outputs:
+            if i not in wanted:
+                gradients.drop(i)
+    return {key: gradients.read(key) for key in wanted}, touched

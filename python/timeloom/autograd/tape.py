@@ -1,0 +1,317 @@
+"""GradientTape: when to record, and what to differentiate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from timeloom.autograd.gradients import walk_backward
+from timeloom.autograd.recording import Array, Operand, Session, _is_frozen, thread
+from timeloom.autograd.traced import TracedArray
+
+_UNCONNECTED = ("error", "none", "zero")
+
+
+class GradientTape:
+    """Records what is computed inside its ``with`` block, to differentiate it.
+
+    Trainable Variables are followed by themselves. An array becomes a source by ``w = tape.watch(array)``:
+    compute with the handle ``w`` and name it as a source. Inside the block operations that a gradient passes
+    through return a ``TracedArray``. Tapes of several Python threads are independent of each other.
+
+    Args:
+        persistent: whether ``gradient`` may be called more than once. The records then live as long as the
+            tape.
+        watch_accessed_variables: whether trainable Variables are followed without ``watch``. Only True.
+
+    Example:
+        >>> import numpy as np
+        >>> import timeloom
+        >>> w = timeloom.Variable(np.array([[1.0], [2.0]]))
+        >>> x = np.array([[3.0, 4.0]])
+        >>> with timeloom.GradientTape() as tape:
+        ...     loss = np.mean((x @ w - 10.0) ** 2)
+        >>> tape.gradient(loss, [w])
+        [array([[6.],
+               [8.]])]
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
+        if not watch_accessed_variables:
+            raise NotImplementedError(
+                "watch_accessed_variables: expected True, got False, which is not implemented yet"
+            )
+        self._persistent = bool(persistent)
+        self._session: Session | None = None
+        self._records: Any = None
+        self._versions: Any = None
+        self._span = (0, 0)
+        self._recording = False
+        self._used = False
+
+    def __enter__(self) -> GradientTape:
+        if self._session is not None or self._used:
+            raise RuntimeError(
+                "GradientTape: expected a new tape for each with block, got one that was entered before"
+            )
+        session = thread.session
+        if session is None:
+            session = thread.session = Session(TracedArray)
+        session.depth += 1
+        self._session = session
+        self._records = session.records
+        self._versions = session.versions
+        self._span = (len(session.records), -1)
+        self._recording = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._recording:
+            self._stop()
+
+    def _stop(self) -> None:
+        session = self._session
+        assert session is not None
+        self._recording = False
+        self._span = (self._span[0], len(session.records))
+        session.depth -= 1
+        if session.depth == 0:
+            session.recording = False
+            # Traced arrays outlive the tape and hold the session: leave them nothing that costs memory.
+            session.records = []
+            session.versions = {}
+            session.variables = {}
+            session.adopted = {}
+            if thread.session is session:
+                thread.session = None
+
+    def _open_session(self) -> Session:
+        if not self._recording or self._session is None:
+            raise RuntimeError("watch: expected to be called inside the with block of the tape")
+        if thread.session is not self._session:
+            raise RuntimeError("watch: expected to be called in the thread that entered the tape")
+        return self._session
+
+    def watch(self, tensor: Any) -> Any:
+        """Follow an array, and return the handle to compute with.
+
+        Args:
+            tensor: an array of real numbers, a Variable, or a list or tuple of them. An array is copied, so
+                it may be changed later. A Variable (trainable or not) is followed itself.
+
+        Returns:
+            A TracedArray for an array, the Variable for a Variable, a list or tuple of those for a list or
+            tuple.
+
+        Raises:
+            TypeError: ``tensor`` is of another type, or not of real numbers.
+            RuntimeError: the tape is not recording.
+        """
+        session = self._open_session()
+        if isinstance(tensor, (list, tuple)):
+            return type(tensor)(self.watch(item) for item in tensor)
+        if isinstance(tensor, TracedArray):
+            if tensor._key_in(session) >= 0:
+                return tensor
+            return TracedArray(tensor._value, session, session.leaf())
+        kind = getattr(getattr(tensor, "dtype", None), "kind", "f" if isinstance(tensor, float) else "?")
+        if kind != "f":
+            received = getattr(tensor, "dtype", type(tensor).__name__)
+            raise TypeError(
+                f"tensor: expected an array of real numbers (float32, float64) or a Variable, got {received}"
+            )
+        if isinstance(tensor, Operand):
+            session.watch_variable(tensor)  # type: ignore[arg-type]
+            return tensor
+        array = np.asarray(tensor)
+        return TracedArray(array if _is_frozen(array) else array.copy(), session, session.leaf())
+
+    def _adopt(self, array: Array) -> Array:
+        """Take over an array that nobody changes before the gradient is taken; it is not copied."""
+        self._open_session().adopted[id(array)] = array
+        return array
+
+    def gradient(
+        self,
+        target: Any,
+        sources: Any,
+        output_gradients: Any = None,
+        unconnected_gradients: str | None = "error",
+    ) -> Any:
+        """Differentiate what was recorded.
+
+        Equations:
+            d source = sum over the elements y of all targets of output_gradient(y) * dy / d source
+
+        Args:
+            target: a traced array, or a list of them whose gradients are added. Not only scalars.
+            sources: a Variable or a traced array, or a list, tuple or dict of them.
+            output_gradients: gradient of each target, an array of its shape or a list of them; ones by
+                default.
+            unconnected_gradients: for a source that the target does not depend on: "error" raises ValueError,
+                "none" gives None, "zero" an array of zeros.
+
+        Returns:
+            For each source, in the structure of ``sources``, an array of its shape and dtype.
+
+        Raises:
+            TypeError: a plain array is named as target or source.
+            ValueError: a source that the target does not depend on; a shape that does not match.
+            RuntimeError: the records are used up, or a Variable changed after it was recorded.
+            NotImplementedError: another tape is recording (gradients of gradients are not implemented).
+        """
+        mode = _unconnected_mode(unconnected_gradients)
+        if self._records is None:
+            raise RuntimeError(
+                "gradient: expected the first call on this tape, got another; "
+                "use GradientTape(persistent=True)"
+                if self._used
+                else "gradient: expected a tape whose with block was entered, got a new one"
+            )
+        session = thread.session
+        if session is not None and not (session is self._session and self._recording and session.depth == 1):
+            raise NotImplementedError(
+                "gradient: taking a gradient while another GradientTape is recording is not implemented; "
+                "leave the other with block first"
+            )
+        targets = self._targets(target, output_gradients)
+        flat: list[Any] = []
+        _flatten(sources, flat)
+        keys = [self._source_key(source) for source in flat]
+        if self._recording and not self._persistent:
+            self._stop()
+        span = (self._span[0], len(self._records) if self._recording else self._span[1])
+        found: dict[int, Any] = {}
+        known = [key for key in keys if key is not None]
+        if targets and known:
+            found, touched = walk_backward(self._records, span, targets, known)
+            self._check_versions(touched | set(known))
+        results = iter(_finish(flat, keys, found, mode, [seed for _, seed in targets]))
+        if not self._persistent:
+            self._used = True
+            self._records = self._versions = self._session = None
+        return _rebuild(sources, results)
+
+    def _targets(self, target: Any, output_gradients: Any) -> list[tuple[int, Array]]:
+        many = isinstance(target, (list, tuple))
+        targets = list(target) if many else [target]
+        if output_gradients is None:
+            seeds = [None] * len(targets)
+        else:
+            seeds = list(output_gradients) if many else [output_gradients]
+        if len(seeds) != len(targets):
+            raise ValueError(
+                f"output_gradients: expected one for each of {len(targets)} targets, got {len(seeds)}"
+            )
+        found = []
+        for item, seed in zip(targets, seeds, strict=True):
+            if not isinstance(item, Operand):
+                raise TypeError(
+                    f"target: expected a traced array that this tape recorded, got {type(item).__name__}: "
+                    "nothing it was computed from is a trainable Variable or a handle returned by watch()"
+                )
+            key = self._source_key(item, "target")
+            value = item._value
+            if seed is None:
+                seed = np.ones(value.shape, dtype=value.dtype)
+            else:
+                seed = np.array(seed, dtype=value.dtype)
+                if seed.shape != value.shape:
+                    raise ValueError(
+                        f"output_gradients: expected the shape of the target, {value.shape}, got {seed.shape}"
+                    )
+            if key is not None:
+                found.append((key, seed))
+        return found
+
+    def _source_key(self, source: Any, name: str = "sources") -> int | None:
+        if isinstance(source, TracedArray):
+            if source._session is not self._session:
+                raise ValueError(f"{name}: expected a traced array of this tape, got one of another tape")
+            return source._key
+        if isinstance(source, Operand):
+            versions: dict[int, tuple[Any, int]] = self._versions
+            for key, (variable, _) in versions.items():
+                if variable is source and key >= 0:
+                    return key
+            return None
+        raise TypeError(
+            f"{name}: expected Variables or handles returned by watch(), got {type(source).__name__}: "
+            "a plain array is not followed; use w = tape.watch(array) and compute with w"
+        )
+
+    def _check_versions(self, touched: set[int]) -> None:
+        for key, (variable, version) in self._versions.items():
+            if key in touched and variable.version != version:
+                raise RuntimeError(
+                    f"gradient: expected Variable {variable.name!r} as it was recorded (version {version}), "
+                    f"got version {variable.version}: it was assigned before its gradient was taken"
+                )
+
+
+def _unconnected_mode(mode: Any) -> str:
+    name = str(getattr(mode, "value", mode)).lower()
+    if name not in _UNCONNECTED:
+        raise ValueError(f'unconnected_gradients: expected "error", "none" or "zero", got {mode!r}')
+    return name
+
+
+def _flatten(sources: Any, flat: list[Any]) -> None:
+    if isinstance(sources, (list, tuple)):
+        for item in sources:
+            _flatten(item, flat)
+    elif isinstance(sources, dict):
+        for item in sources.values():
+            _flatten(item, flat)
+    else:
+        flat.append(sources)
+
+
+def _rebuild(sources: Any, results: Any) -> Any:
+    if isinstance(sources, (list, tuple)):
+        items = [_rebuild(item, results) for item in sources]
+        return items if isinstance(sources, list) else tuple(items)
+    if isinstance(sources, dict):
+        return {name: _rebuild(item, results) for name, item in sources.items()}
+    return next(results)
+
+
+def _finish(
+    sources: Sequence[Any],
+    keys: Sequence[int | None],
+    found: dict[int, Any],
+    mode: str,
+    seeds: Sequence[Array],
+) -> list[Array | None]:
+    """Give every source an array of its own: C-contiguous, writable, shared with nothing."""
+    taken = {id(seed) for seed in seeds}
+    results: list[Array | None] = []
+    for number, (source, key) in enumerate(zip(sources, keys, strict=True)):
+        gradient = found.get(key) if key is not None else None
+        value = source._value
+        if gradient is None:
+            if mode == "error":
+                name = getattr(source, "name", None)
+                raise ValueError(
+                    f"sources: expected the target to depend on all, got source {number} with no effect"
+                    + (f" (Variable {name!r})" if name else "")
+                    + ': pass unconnected_gradients="none" or "zero" to allow it'
+                )
+            results.append(np.zeros(value.shape, dtype=value.dtype) if mode == "zero" else None)
+            continue
+        gradient = np.asarray(gradient, dtype=value.dtype)
+        flags = gradient.flags
+        if (
+            isinstance(gradient.base, np.ndarray)
+            or not (flags.c_contiguous and flags.writeable)
+            or id(gradient) in taken
+        ):
+            gradient = np.array(gradient, order="C")
+        taken.add(id(gradient))
+        results.append(gradient)
+    return results

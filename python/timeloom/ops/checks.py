@@ -1,0 +1,61 @@
+"""Checks of the arguments of ops, in the words ``argument: expected ..., got ...``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from timeloom.autograd import value
+from timeloom.autograd.recording import Array
+
+
+def real(
+    name: str, operand: Any, ndim: int | None = None, shape: tuple[int | None, ...] | None = None
+) -> Array:
+    """The array of an operand: float32 or float64, of ``ndim`` axes or of ``shape`` (None: any length)."""
+    array = value(operand)
+    if isinstance(array, np.floating):
+        array = np.asarray(array)
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{name}: expected an array of float32 or float64, got {type(array).__name__}")
+    if array.dtype != np.float32 and array.dtype != np.float64:
+        raise TypeError(f"{name}: expected dtype float32 or float64, got {array.dtype}")
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name}: expected {ndim} axes, got {array.ndim} (shape {array.shape})")
+    if shape is not None and (
+        array.ndim != len(shape)
+        or any(n is not None and n != m for n, m in zip(shape, array.shape, strict=True))
+    ):
+        words = ", ".join("any" if n is None else str(n) for n in shape)
+        raise ValueError(f"{name}: expected shape ({words}), got {array.shape}")
+    return array
+
+
+def same_dtype(name: str, array: Array, other_name: str, other: Array) -> None:
+    """Refuse mixed precision, which would hide a conversion in every step."""
+    if array.dtype != other.dtype:
+        raise TypeError(f"{name}: expected dtype {other.dtype} as {other_name} has, got {array.dtype}")
+
+
+def contiguous(array: Array) -> Array:
+    """The array in C order and aligned, as the kernels take it; a copy only if it is not."""
+    array = np.asarray(array)
+    flags = array.flags
+    return array if flags.c_contiguous and flags.aligned else np.array(array, order="C", subok=False)
+
+
+def integers(name: str, operand: Any) -> Array:
+    """An array of integers."""
+    array = np.asarray(operand)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected integers, got dtype {array.dtype}")
+    return array
+
+
+def last_axis(axis: int, ndim: int) -> None:
+    """Refuse an ``axis`` that is not the last."""
+    if axis not in (-1, ndim - 1):
+        raise NotImplementedError(
+            f"axis: expected -1, the last axis, got {axis}, which is not implemented yet"
+        )

@@ -1,0 +1,77 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from timeloom import backend
+from timeloom.autograd import record
+from timeloom.ops.checks import real
+
+
+def dropout(
+    inputs: Any,
+    rate: float,
+    seed: int | np.random.Generator | None = None,
+    noise_shape: Sequence[int | None] | None = None,
+) -> Any:
+    """Set a random share of the elements to zero and scale the others up.
+
+    Equations:
+        outputs = inputs * mask / (1 - rate),   mask is 0 with probability rate, else 1
+
+    Args:
+        inputs: any shape, float32 or float64.
+        rate: probability of zero, in [0, 1]. At 1 everything is zero.
+        seed: an integer gives the same mask at every call; a Generator is drawn from; None draws from the
+            generator of the process, which ``timeloom.utils.set_random_seed`` seeds.
+        noise_shape: shape of the mask, which broadcasts to the inputs; None in it stands for the length of
+            inputs.
+
+    Returns:
+        Same shape and dtype.
+
+    Raises:
+        ValueError: ``rate`` outside [0, 1]; a ``noise_shape`` that does not broadcast to the inputs.
+
+    Reference:
+        Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 15, 2014;
+        scaled in training ("inverted") as in Keras.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom import ops
+        >>> set(ops.dropout(np.ones(100), 0.5, seed=1).tolist()) == {0.0, 2.0}
+        True
+    """
+    x = real("inputs", inputs)
+    if (
+        isinstance(rate, bool)
+        or not isinstance(rate, (int, float, np.integer, np.floating))
+        or not 0 <= rate <= 1
+    ):
+        raise ValueError(f"rate: expected a number in [0, 1], got {rate!r}")
+    shape = x.shape
+    if noise_shape is not None:
+        if len(noise_shape) != x.ndim or any(
+            n is not None and n not in (1, m) for n, m in zip(noise_shape, shape, strict=False)
+        ):
+            raise ValueError(
+                f"noise_shape: expected a shape that broadcasts to {x.shape}, got {tuple(noise_shape)}"
+            )
+        shape = tuple(m if n is None else n for n, m in zip(noise_shape, shape, strict=True))
+    if rate == 0:
+        return inputs
+    if rate == 1:
+        mask = np.zeros(shape, dtype=x.dtype)
+    else:
+        if seed is None:
+            generator = backend.random_generator()
+        else:
+            generator = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(seed)
+        kept = generator.random(shape, dtype=np.float32) >= np.float32(rate)
+        mask = kept * x.dtype.type(1 / (1 - rate))
+    return record(np.asarray(x * mask), (inputs,), lambda _needs, g: (g * mask,))

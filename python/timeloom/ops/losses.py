@@ -1,0 +1,312 @@
+"""Losses: Keras 3's functions, one value per sample (the mean or sum over the last axis)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from timeloom import _core, backend
+from timeloom.autograd import keep, record, value
+from timeloom.autograd.recording import Array
+from timeloom.ops.checks import contiguous, last_axis, real
+
+
+def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any, Array, Array]:
+    """Operands of one shape and their arrays. (N,) against (N, 1) gets the axis it lacks."""
+    p = real("y_pred", y_pred)
+    t = _numbers("y_true", y_true)
+    if p.ndim == 0:
+        raise ValueError("y_pred: expected at least one axis, got a scalar")
+    if t.ndim + 1 == p.ndim and p.shape[-1] == 1:
+        y_true = np.reshape(y_true, (*t.shape, 1))
+    elif p.ndim + 1 == t.ndim and t.shape[-1] == 1:
+        y_pred = np.reshape(y_pred, (*p.shape, 1))
+    p = contiguous(value(y_pred))
+    t = np.asarray(keep(y_true))
+    if t.shape != p.shape:
+        raise ValueError(f"y_true: expected shape {p.shape} as y_pred has, got {t.shape}")
+    return y_true, y_pred, contiguous(t.astype(p.dtype, copy=False)), p
+
+
+def _numbers(name: str, operand: Any) -> Array:
+    found = value(operand)
+    try:
+        array = np.asarray(found)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected an array, got lists of unequal lengths") from error
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    return array
+
+
+def _smoothing(label_smoothing: float) -> float:
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing: expected a number in [0, 1], got {label_smoothing!r}")
+    return float(label_smoothing)
+
+
+def _fit(gradient: Array, operand: Any) -> Array:
+    """The gradient in the dtype of an operand, which the loss had cast."""
+    return gradient.astype(value(operand).dtype, copy=False)
+
+
+def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    return dtype.type(backend.epsilon()), dtype.type(1 - backend.epsilon())
+
+
+def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
+    """Mean over the last axis of the squared differences.
+
+    Equations:
+        loss = mean((y_true - y_pred)^2)
+
+    Args:
+        y_true: targets, [..., outputs] or [...] where outputs is 1; cast to the dtype of y_pred.
+        y_pred: predictions [..., outputs], float32 or float64.
+
+    Returns:
+        One value per sample, [...].
+
+    Raises:
+        ValueError: shapes that do not match.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom import ops
+        >>> ops.mean_squared_error(np.array([1.0, 2.0]), np.array([[1.0], [4.0]]))
+        array([0., 4.])
+    """
+    y_true, y_pred, t, p = _pair(y_true, y_pred)
+    difference = p - t
+    count = p.shape[-1]
+
+    def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
+        d = (np.asarray(g) * (2 / count))[..., None] * difference
+        return _fit(-d, y_true) if needs[0] else None, d
+
+    return record(_core.sum_last(difference * difference) / count, (y_true, y_pred), backward)
+
+
+def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
+    """Mean over the last axis of the absolute differences; the derivative at 0 is 0.
+
+    Equations:
+        loss = mean(|y_true - y_pred|)
+
+    Args:
+        y_true: as ``mean_squared_error``.
+        y_pred: as ``mean_squared_error``.
+
+    Returns:
+        One value per sample, [...].
+
+    Raises:
+        ValueError: shapes that do not match.
+    """
+    y_true, y_pred, t, p = _pair(y_true, y_pred)
+    difference = p - t
+    count = p.shape[-1]
+
+    def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
+        d = (np.asarray(g) / count)[..., None] * np.sign(difference)
+        return _fit(-d, y_true) if needs[0] else None, d
+
+    return record(_core.sum_last(np.abs(difference)) / count, (y_true, y_pred), backward)
+
+
+def binary_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0
+) -> Any:
+    """Cross-entropy of independent yes-or-no targets, mean over the last axis.
+
+    Equations:
+        t = y_true (1 - label_smoothing) + label_smoothing / 2
+        loss = mean(-t log p - (1 - t) log(1 - p)),  p = clip(y_pred, epsilon, 1 - epsilon) or sigmoid(y_pred)
+
+    Args:
+        y_true: targets in [0, 1], as ``mean_squared_error``.
+        y_pred: probabilities, or logits with from_logits. The gradient is 0 where a probability is clipped.
+        from_logits: whether y_pred is before the sigmoid.
+        label_smoothing: share of the target given to one half, in [0, 1].
+
+    Returns:
+        One value per sample, [...].
+
+    Raises:
+        ValueError: shapes that do not match; label_smoothing out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom import ops
+        >>> ops.binary_crossentropy(np.array([[1.0]]), np.array([[0.5]])).round(4)
+        array([0.6931])
+    """
+    smoothing = _smoothing(label_smoothing)
+    y_true, y_pred, t, p = _pair(y_true, y_pred)
+    count = p.shape[-1]
+    if smoothing:
+        t = t * t.dtype.type(1 - smoothing) + t.dtype.type(smoothing / 2)
+    if from_logits:
+        # max(x, 0) - x t + log(1 + exp(-|x|)) overflows nowhere.
+        terms = np.maximum(p, 0) - p * t + np.log1p(_core.exp(-np.abs(p)))
+
+        def slopes() -> tuple[Array, Array]:
+            return _core.activation("sigmoid", p) - t, -p
+
+    else:
+        low, high = _limits(p.dtype)
+        q = np.clip(p, low, high)
+        inside = (p >= low) & (p <= high)
+        terms = -(t * _core.log(q) + (1 - t) * _core.log(1 - q))
+
+        def slopes() -> tuple[Array, Array]:
+            return (q - t) / (q * (1 - q)) * inside, _core.log(1 - q) - _core.log(q)
+
+    def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
+        scale = (np.asarray(g) / count)[..., None]
+        d_p, d_t = slopes()
+        return _fit(scale * d_t * p.dtype.type(1 - smoothing), y_true) if needs[0] else None, scale * d_p
+
+    return record(_core.sum_last(terms) / count, (y_true, y_pred), backward)
+
+
+def categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Any:
+    """Cross-entropy of one class among several, targets one-hot or probabilities.
+
+    Equations:
+        t = y_true (1 - label_smoothing) + label_smoothing / classes
+        loss = -sum(t log p),  p = clip(y_pred / sum(y_pred), epsilon, 1 - epsilon) or softmax(y_pred)
+
+    Args:
+        y_true: [..., classes], cast to the dtype of y_pred.
+        y_pred: probabilities [..., classes], or logits with from_logits; float32 or float64.
+        from_logits: whether y_pred is before the softmax.
+        label_smoothing: share of the target spread over all classes, in [0, 1].
+        axis: the axis of the classes. Only the last.
+
+    Returns:
+        One value per sample, [...].
+
+    Raises:
+        ValueError: shapes that do not match; label_smoothing out of range.
+        NotImplementedError: another axis.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom import ops
+        >>> ops.categorical_crossentropy(np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])).round(4)
+        array([0.6931])
+    """
+    smoothing = _smoothing(label_smoothing)
+    p = real("y_pred", y_pred)
+    t = _numbers("y_true", y_true)
+    last_axis(axis, p.ndim)
+    if p.ndim == 0 or t.shape != p.shape:
+        raise ValueError(f"y_true: expected shape {p.shape} as y_pred has (one-hot targets), got {t.shape}")
+    y_true, y_pred, t, p = _pair(y_true, y_pred)
+    classes = p.shape[-1]
+    if smoothing:
+        t = t * t.dtype.type(1 - smoothing) + t.dtype.type(smoothing / classes)
+    logs, pull = _log_probabilities(p, from_logits)
+
+    def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
+        scale = -np.asarray(g)[..., None]
+        d_t = _fit(scale * logs * p.dtype.type(1 - smoothing), y_true) if needs[0] else None
+        return d_t, pull(scale * t) if needs[1] else None
+
+    return record(-_core.sum_last(t * logs), (y_true, y_pred), backward)
+
+
+def _log_probabilities(p: Array, from_logits: bool) -> tuple[Array, Any]:
+    """log of the class probabilities, and the map from its gradient to the gradient of ``p``."""
+    if from_logits:
+        logs = _core.log_softmax(p)
+        return logs, lambda d: d - _core.exp(logs) * _core.sum_last(contiguous(d))[..., None]
+    low, high = _limits(p.dtype)
+    total = _core.sum_last(p)[..., None]
+    share = p / total
+    inside = (share >= low) & (share <= high)
+    clipped = np.clip(share, low, high)
+
+    def pull(d: Array) -> Array:
+        d = d / clipped * inside
+        return np.asarray((d - _core.sum_last(contiguous(d * share))[..., None]) / total)
+
+    return _core.log(clipped), pull
+
+
+def sparse_categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+) -> Any:
+    """Cross-entropy of one class among several, targets as class numbers.
+
+    Equations:
+        loss = -log p[y_true],  p as in ``categorical_crossentropy``
+
+    Args:
+        y_true: whole numbers in [0, classes) of any real dtype, [...] or [..., 1].
+        y_pred: probabilities [..., classes], or logits with from_logits; float32 or float64.
+        from_logits: whether y_pred is before the softmax.
+        ignore_class: a number whose samples cost nothing, or None.
+        axis: the axis of the classes. Only the last.
+
+    Returns:
+        One value per sample, [...].
+
+    Raises:
+        ValueError: shapes that do not match; a label that is no class.
+        TypeError: traced labels, which have no gradient.
+        NotImplementedError: another axis.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom import ops
+        >>> ops.sparse_categorical_crossentropy(np.array([1]), np.array([[0.5, 0.5]])).round(4)
+        array([0.6931])
+    """
+    p = contiguous(real("y_pred", y_pred))
+    last_axis(axis, p.ndim)
+    if p.ndim == 0:
+        raise ValueError("y_pred: expected at least one axis, got a scalar")
+    labels = _labels(np.asarray(y_true), p, ignore_class)
+    kept = None if ignore_class is None else labels != ignore_class
+    picked = (labels if kept is None else np.where(kept, labels, 0))[..., None]
+    logs, pull = _log_probabilities(p, from_logits)
+    losses = -np.take_along_axis(logs, picked, axis=-1)[..., 0]
+    if kept is not None:
+        losses = np.where(kept, losses, p.dtype.type(0))
+
+    def backward(_needs: Sequence[bool], g: Array) -> tuple[Any]:
+        d = np.asarray(g) if kept is None else g * kept
+        gradient = np.zeros_like(p)
+        np.put_along_axis(gradient, picked, -d[..., None], axis=-1)
+        return (pull(gradient),)
+
+    return record(np.asarray(losses), (y_pred,), backward)
+
+
+def _labels(y_true: Array, p: Array, ignore_class: int | None) -> Array:
+    """Class numbers as integers, of the shape of the samples."""
+    if y_true.dtype.kind not in "fiub":
+        raise TypeError(f"y_true: expected whole numbers, got dtype {y_true.dtype}")
+    if y_true.ndim == p.ndim and y_true.shape[-1] == 1:
+        y_true = y_true[..., 0]
+    if y_true.shape != p.shape[:-1]:
+        raise ValueError(
+            f"y_true: expected class numbers of shape {p.shape[:-1]} for y_pred of shape {p.shape}, "
+            f"got {y_true.shape}"
+        )
+    classes = p.shape[-1]
+    legal = (y_true >= 0) & (y_true < classes)
+    if y_true.dtype.kind == "f":
+        legal &= y_true == np.floor(y_true)
+    if ignore_class is not None:
+        legal |= y_true == ignore_class
+    if not legal.all():
+        wrong = y_true[~legal].flat[0]
+        raise ValueError(f"y_true: expected labels in [0, {classes}) for {classes} classes, got {wrong}")
+    return y_true.astype(np.int64)

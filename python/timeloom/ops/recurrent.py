@@ -1,0 +1,318 @@
+"""Recurrent cells over a whole sequence, each call one record of the tape.
+
+The cells are listed in one place, the kernels: ``_core.rnn_cells()``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from timeloom import _core
+from timeloom.autograd import is_recorded, keep, record_many
+from timeloom.ops.checks import contiguous, real, same_dtype
+
+
+@functools.cache
+def cells() -> dict[str, Any]:
+    """The recurrent cells by name, each with its numbers of gates and states."""
+    return dict(_core.rnn_cells())
+
+
+def recurrent(
+    cell: str,
+    inputs: Any,
+    kernel: Any,
+    recurrent_kernel: Any,
+    bias: Any = None,
+    initial_state: Any = None,
+    *,
+    activation: str | None = None,
+    recurrent_activation: str | None = None,
+    return_sequences: bool = False,
+    go_backwards: bool = False,
+) -> tuple[Any, tuple[Any, ...]]:
+    """Run a recurrent cell over a sequence.
+
+    Without a tape nothing is kept for a gradient. With one, the whole sequence is one record, whose backward
+    is backpropagation through time.
+
+    Args:
+        cell: "simple_rnn", "lstm", "gru" or "gru_reset_before"; their equations are at ``simple_rnn``,
+            ``lstm`` and ``gru``.
+        inputs: [batch, timesteps, features], float32 or float64, at least one timestep.
+        kernel: input weights [features, gates * units].
+        recurrent_kernel: recurrent weights [units, gates * units].
+        bias: [gates * units], or [2, gates * units] for "gru"; None for no bias.
+        initial_state: one array [batch, units] for each state (a list or tuple, or the array of a single
+            state); None for zeros.
+        activation: "linear", "tanh", "sigmoid", "hard_sigmoid" or "relu". Default: that of the cell, tanh.
+        recurrent_activation: activation of the gates; default sigmoid. Cells without gates ignore none: give
+            None.
+        return_sequences: whether the outputs of every timestep are returned, or of the last one.
+        go_backwards: whether time runs from the last timestep to the first; outputs stay in the order of
+            processing.
+
+    Returns:
+        The outputs, [batch, timesteps, units] or [batch, units], and a tuple of the final states, each
+        [batch, units].
+
+    Raises:
+        TypeError: another dtype, or several.
+        ValueError: an unknown cell or activation; shapes that do not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom import ops
+        >>> x = np.ones((2, 5, 3))
+        >>> y, (h, c) = ops.recurrent("lstm", x, np.zeros((3, 16)), np.zeros((4, 16)), return_sequences=True)
+        >>> y.shape, h.shape, c.shape
+        ((2, 5, 4), (2, 4), (2, 4))
+    """
+    if cell not in cells():
+        raise ValueError(f"cell: expected one of {', '.join(cells())}, got {cell!r}")
+    facts = cells()[cell]
+    x = real("inputs", inputs, ndim=3)
+    batch, timesteps, features = x.shape
+    if timesteps == 0:
+        raise ValueError(f"inputs: expected at least one timestep, got shape {x.shape}")
+    u = real("recurrent_kernel", recurrent_kernel, ndim=2)
+    units = u.shape[0]
+    arrays = {
+        "kernel": real("kernel", kernel, shape=(features, facts["input_gates"] * units)),
+        "recurrent_kernel": real("recurrent_kernel", u, shape=(units, facts["state_gates"] * units)),
+    }
+    if bias is not None:
+        columns = facts["input_gates"] * units
+        rows = facts["bias_rows"]
+        arrays["bias"] = real("bias", bias, shape=(columns,) if rows == 1 else (rows, columns))
+    states = _states(initial_state, facts["states"])
+    for number, state in enumerate(states):
+        name = "initial_state" if len(states) == 1 else f"initial_state[{number}]"
+        arrays[name] = real(name, state, shape=(batch, units))
+    for name, array in arrays.items():
+        same_dtype(name, array, "inputs", x)
+
+    operands = (inputs, kernel, recurrent_kernel, bias, *states)
+    recorded = is_recorded(*operands)
+    given = [None if a is None else contiguous(keep(a) if recorded else real("", a)) for a in operands]
+    outputs, finals, cache = _core.rnn_forward(
+        cell,
+        given[0],
+        given[1],
+        given[2],
+        given[3],
+        tuple(given[4:]) if states else None,
+        activation if activation is not None else facts["activation"],
+        recurrent_activation if recurrent_activation is not None else facts["recurrent_activation"],
+        go_backwards=bool(go_backwards),
+        return_sequences=bool(return_sequences),
+        keep=recorded,
+    )
+    if not recorded:
+        return outputs, tuple(finals)
+
+    def backward(needs: Sequence[bool], d_outputs: Any, *d_finals: Any) -> Sequence[Any]:
+        d_states = None
+        if any(d is not None for d in d_finals):
+            d_states = tuple(
+                np.zeros((batch, units), dtype=x.dtype) if d is None else contiguous(d) for d in d_finals
+            )
+        d_inputs, d_kernel, d_recurrent, d_bias, d_initial = _core.rnn_backward(
+            cache,
+            None if d_outputs is None else contiguous(d_outputs),
+            d_states,
+            need_inputs=needs[0],
+        )
+        return (d_inputs, d_kernel, d_recurrent, d_bias, *d_initial[: len(states)])
+
+    results = record_many((outputs, *finals), operands, backward)
+    return results[0], results[1:]
+
+
+def _states(initial_state: Any, count: int) -> tuple[Any, ...]:
+    if initial_state is None:
+        return ()
+    states = tuple(initial_state) if isinstance(initial_state, (list, tuple)) else (initial_state,)
+    if len(states) != count:
+        raise ValueError(f"initial_state: expected {count} array{'s' * (count > 1)}, got {len(states)}")
+    return states
+
+
+def simple_rnn(
+    inputs: Any,
+    kernel: Any,
+    recurrent_kernel: Any,
+    bias: Any = None,
+    initial_state: Any = None,
+    *,
+    activation: str | None = None,
+    return_sequences: bool = False,
+    go_backwards: bool = False,
+) -> tuple[Any, tuple[Any]]:
+    """A simple recurrent network (Elman).
+
+    Equations:
+        h_t = activation(x_t W + h_{t-1} U + b)
+
+    Args:
+        inputs: [batch, timesteps, features].
+        kernel: W [features, units].
+        recurrent_kernel: U [units, units].
+        bias: b [units] or None.
+        initial_state: h_0 [batch, units]; None for zeros.
+        activation: default tanh.
+        return_sequences: as ``recurrent``.
+        go_backwards: as ``recurrent``.
+
+    Returns:
+        The outputs and ``(h,)``.
+
+    Reference:
+        Elman, Finding Structure in Time, Cognitive Science 14, 1990; Keras's SimpleRNN.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom import ops
+        >>> x, w, u = np.ones((1, 2, 1)), np.ones((1, 1)), np.ones((1, 1))
+        >>> y, (h,) = ops.simple_rnn(x, w, u, activation="linear")
+        >>> y
+        array([[2.]])
+    """
+    return recurrent(
+        "simple_rnn",
+        inputs,
+        kernel,
+        recurrent_kernel,
+        bias,
+        initial_state,
+        activation=activation,
+        return_sequences=return_sequences,
+        go_backwards=go_backwards,
+    )
+
+
+def lstm(
+    inputs: Any,
+    kernel: Any,
+    recurrent_kernel: Any,
+    bias: Any = None,
+    initial_state: Any = None,
+    *,
+    activation: str | None = None,
+    recurrent_activation: str | None = None,
+    return_sequences: bool = False,
+    go_backwards: bool = False,
+) -> tuple[Any, tuple[Any, Any]]:
+    """Long short-term memory; gates in the order i, f, c, o.
+
+    Equations:
+        z = x_t W + h_{t-1} U + b
+        i, f, o = recurrent_activation(z_i, z_f, z_o)
+        c_t = f * c_{t-1} + i * activation(z_c)
+        h_t = o * activation(c_t)
+
+    Args:
+        inputs: [batch, timesteps, features].
+        kernel: W [features, 4 * units].
+        recurrent_kernel: U [units, 4 * units].
+        bias: b [4 * units] or None.
+        initial_state: ``(h_0, c_0)``, each [batch, units]; None for zeros.
+        activation: default tanh.
+        recurrent_activation: default sigmoid.
+        return_sequences: as ``recurrent``.
+        go_backwards: as ``recurrent``.
+
+    Returns:
+        The outputs and ``(h, c)``.
+
+    Reference:
+        Hochreiter and Schmidhuber, Long Short-Term Memory, Neural Computation 9, 1997, with the forget gate
+        of Gers, Schmidhuber and Cummins, 2000; Keras's LSTM.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom import ops
+        >>> x, w, u = np.ones((1, 2, 1)), np.zeros((1, 4)), np.zeros((1, 4))
+        >>> y, (h, c) = ops.lstm(x, w, u, np.array([0.0, 0.0, 9.0, 0.0]))
+        >>> c.round(3)
+        array([[0.75]])
+    """
+    return recurrent(
+        "lstm",
+        inputs,
+        kernel,
+        recurrent_kernel,
+        bias,
+        initial_state,
+        activation=activation,
+        recurrent_activation=recurrent_activation,
+        return_sequences=return_sequences,
+        go_backwards=go_backwards,
+    )
+
+
+def gru(
+    inputs: Any,
+    kernel: Any,
+    recurrent_kernel: Any,
+    bias: Any = None,
+    initial_state: Any = None,
+    *,
+    activation: str | None = None,
+    recurrent_activation: str | None = None,
+    return_sequences: bool = False,
+    go_backwards: bool = False,
+    reset_after: bool = True,
+) -> tuple[Any, tuple[Any]]:
+    """Gated recurrent unit; gates in the order z, r, h.
+
+    Equations:
+        z, r = recurrent_activation(x_t W_zr + h_{t-1} U_zr + biases)
+        reset_after:      n = activation(x_t W_h + b_0h + r * (h_{t-1} U_h + b_1h))
+        not reset_after:  n = activation(x_t W_h + b_h + (r * h_{t-1}) U_h)
+        h_t = z * h_{t-1} + (1 - z) * n
+
+    Args:
+        inputs: [batch, timesteps, features].
+        kernel: W [features, 3 * units].
+        recurrent_kernel: U [units, 3 * units].
+        bias: [2, 3 * units] with reset_after (b_0 of the input, b_1 of the state), else [3 * units]; or None.
+        initial_state: h_0 [batch, units]; None for zeros.
+        activation: default tanh.
+        recurrent_activation: default sigmoid.
+        return_sequences: as ``recurrent``.
+        go_backwards: as ``recurrent``.
+        reset_after: whether the reset gate multiplies after the recurrent product (Keras's default) or
+            before.
+
+    Returns:
+        The outputs and ``(h,)``.
+
+    Reference:
+        Cho et al., Learning Phrase Representations using RNN Encoder-Decoder, EMNLP 2014 (reset before);
+        Keras's GRU.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom import ops
+        >>> x, w, u = np.ones((1, 2, 1)), np.zeros((1, 3)), np.zeros((1, 3))
+        >>> y, (h,) = ops.gru(x, w, u, initial_state=np.ones((1, 1)))
+        >>> y
+        array([[0.25]])
+    """
+    return recurrent(
+        "gru" if reset_after else "gru_reset_before",
+        inputs,
+        kernel,
+        recurrent_kernel,
+        bias,
+        initial_state,
+        activation=activation,
+        recurrent_activation=recurrent_activation,
+        return_sequences=return_sequences,
+        go_backwards=go_backwards,
+    )
