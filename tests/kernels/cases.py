@@ -1,0 +1,141 @@
+"""How a recurrent problem is put to the kernels and what the referee allows.
+
+Belongs here: the one place that knows the order of _core's arguments, the cached answers of the reference,
+the tolerances of float64 and float32.
+Does not belong here: tests.
+"""
+
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from tests.reference import recurrent
+from tests.reference.problems import Problem, recurrent_problem
+
+from timeloom import _core
+
+ISAS = _core.supported_isas()
+DTYPES = (np.float32, np.float64)
+CELLS = sorted(_core.rnn_cells())
+PATHS = _core.rnn_paths()
+
+FLOAT64_TOLERANCE = 1e-11
+FLOAT32_FACTOR = 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """A recurrent problem by its sizes and options; see recurrent_problem for their meaning."""
+
+    cell: str
+    batch: int
+    timesteps: int
+    features: int
+    units: int
+    bias: bool = True
+    initial_states: bool = True
+    go_backwards: bool = False
+    return_sequences: bool = True
+    upstream: str = "both"
+    activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
+    seed: int = 0
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The problem in float64, its numbers exact in float32."""
+        return recurrent_problem(**asdict(self))
+
+    def __str__(self) -> str:
+        return f"{self.batch}x{self.timesteps}x{self.features}x{self.units}"
+
+
+def by_name(outputs, states, gradients=None) -> dict[str, np.ndarray]:
+    """Results under one name each; gradients is (inputs, kernel, recurrent_kernel, bias, states)."""
+    named = {"outputs": outputs} | {f"states[{place}]": state for place, state in enumerate(states)}
+    if gradients is not None:
+        d_inputs, d_kernel, d_recurrent_kernel, d_bias, d_states = gradients
+        named |= {"d_inputs": d_inputs, "d_kernel": d_kernel, "d_recurrent_kernel": d_recurrent_kernel}
+        named |= {"d_bias": d_bias} if d_bias is not None else {}
+        named |= {f"d_states[{place}]": state for place, state in enumerate(d_states)}
+    return named
+
+
+def kernel_forward(arguments, keep=True, **private):
+    """Call _core.rnn_forward with the arguments of recurrent.forward; returns (outputs, states, cache)."""
+    return _core.rnn_forward(
+        arguments["cell"],
+        arguments["inputs"],
+        arguments["kernel"],
+        arguments["recurrent_kernel"],
+        arguments["bias"],
+        arguments["initial_states"],
+        arguments["activation"],
+        arguments["recurrent_activation"],
+        arguments["go_backwards"],
+        arguments["return_sequences"],
+        keep,
+        **private,
+    )
+
+
+def kernel_results(problem: Problem, threads=0, isa="", path="", k_block=0) -> dict[str, np.ndarray]:
+    """Forward and backward by the kernels, every result by name."""
+    outputs, states, cache = kernel_forward(
+        problem.arguments, _threads=threads, _isa=isa, _path=path, _k_block=k_block
+    )
+    gradients = _core.rnn_backward(cache, problem.d_outputs, problem.d_states, _threads=threads, _path=path)
+    return by_name(outputs, states, gradients)
+
+
+@cache
+def reference_results(case: Case, dtype) -> dict[str, np.ndarray]:
+    """Forward and backward by the reference computing in dtype, every result by name."""
+    problem = case.problem.as_type(dtype)
+    run = recurrent.forward(**problem.arguments)
+    return by_name(run.outputs, run.states, recurrent.backward(run, problem.d_outputs, problem.d_states))
+
+
+def assert_within_tolerance(actual, expected, in_float32=None):
+    """Hold one result against the float64 reference.
+
+    Args:
+        actual: what the kernel gave, float32 or float64.
+        expected: the reference in float64.
+        in_float32: the reference in float32 on the same data, needed if actual is float32.
+
+    A float64 element may err by 1e-11 of the largest; a float32 element by 8 times the largest error of the
+    float32 reference plus 8 eps of the largest, since both sums round alike but in another order.
+    """
+    assert actual.shape == expected.shape
+    largest = np.abs(expected).max()
+    allowed = FLOAT64_TOLERANCE * largest
+    if actual.dtype == np.float32:
+        allowed = FLOAT32_FACTOR * (np.abs(in_float32 - expected).max() + np.finfo(np.float32).eps * largest)
+    error = np.abs(actual.astype(np.float64) - expected).max()
+    assert error <= allowed, f"error {error:.3g}, allowed {allowed:.3g}, largest {largest:.3g}"
+
+
+def assert_matches_reference(actual: dict[str, np.ndarray], case: Case) -> None:
+    """Hold every result of a case against the reference."""
+    expected = reference_results(case, np.float64)
+    in_float32 = reference_results(case, np.float32)
+    assert actual.keys() == expected.keys()
+    for name, value in actual.items():
+        try:
+            assert_within_tolerance(value, expected[name], in_float32[name])
+        except AssertionError as error:
+            raise AssertionError(f"{name}: {error}") from None
+
+
+def same_bits(actual: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether dtype, shape and every byte agree: -0.0 is not 0.0, and a NaN is itself."""
+    alike = actual.dtype == expected.dtype and actual.shape == expected.shape
+    return alike and actual.tobytes() == expected.tobytes()
+
+
+def assert_same_bits(actual: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """Every array equal in every bit."""
+    assert actual.keys() == expected.keys()
+    different = [name for name in actual if not same_bits(actual[name], expected[name])]
+    assert not different, f"differ: {different}"

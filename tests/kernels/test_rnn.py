@@ -1,0 +1,167 @@
+"""Recurrent kernels against the reference: outputs, states and every gradient, per ISA and dtype."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from tests.kernels.cases import (
+    CELLS,
+    DTYPES,
+    ISAS,
+    Case,
+    assert_matches_reference,
+    assert_same_bits,
+    by_name,
+    kernel_forward,
+    kernel_results,
+)
+from tests.reference import recurrent
+from tests.reference.activations import ACTIVATIONS
+
+from timeloom import _core
+
+UNITS = (1, 3, 7, 8, 9, 15, 16, 17, 33)
+TIMESTEPS = (1, 2, 7, 50)
+BATCHES = (1, 3, 8)
+FEATURES = (1, 5, 28)
+
+# Every pair of two sizes occurs among these 36, so every tail meets every other.
+SIZES = [
+    (BATCHES[(u + t) % 3], TIMESTEPS[t], FEATURES[(u + 2 * t) % 3], UNITS[u])
+    for u, t in product(range(len(UNITS)), range(len(TIMESTEPS)))
+]
+# Weight gradients are summed in chunks of ceil(512 / batch) timesteps: more than one chunk, whole and broken.
+CHUNKED_SIZES = [(8, 128, 3, 9), (3, 180, 5, 8), (1, 600, 1, 3), (600, 2, 4, 17), (37, 30, 2, 70)]
+
+
+def options(place):
+    """Options for the size at this place, drawn once and for all."""
+    random = np.random.default_rng(place)
+    names = ("bias", "initial_states", "go_backwards", "return_sequences")
+    drawn = {name: bool(random.integers(2)) for name in names}
+    return drawn | {"upstream": str(random.choice(["outputs", "states", "both"])), "seed": place}
+
+
+def check(case, isa, dtype):
+    actual = kernel_results(case.problem.as_type(dtype), isa=isa)
+    assert {value.dtype for value in actual.values()} == {np.dtype(dtype)}
+    assert_matches_reference(actual, case)
+
+
+def test_list_of_cells_is_the_reference_s():
+    cells = _core.rnn_cells()
+    assert cells.keys() == recurrent.CELLS.keys()
+    for name, rule in recurrent.CELLS.items():
+        assert cells[name]["input_gates"] == cells[name]["state_gates"] == rule.gates
+        assert cells[name]["states"] == rule.states
+        assert cells[name]["bias_rows"] == rule.bias_rows
+
+
+@pytest.mark.parametrize("place", range(len(SIZES)), ids=["x".join(map(str, size)) for size in SIZES])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_tail(cell, isa, dtype, place):
+    check(Case(cell, *SIZES[place], **options(place)), isa, dtype)
+
+
+@pytest.mark.parametrize("size", CHUNKED_SIZES, ids=["x".join(map(str, size)) for size in CHUNKED_SIZES])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_several_chunks(cell, isa, dtype, size):
+    check(Case(cell, *size), isa, dtype)
+
+
+@pytest.mark.parametrize("upstream", ["outputs", "states", "both"])
+@pytest.mark.parametrize("return_sequences", [True, False], ids=["sequences", "last"])
+@pytest.mark.parametrize("go_backwards", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_form(cell, isa, dtype, go_backwards, return_sequences, upstream):
+    for bias, initial_states in product((True, False), repeat=2):
+        case = Case(cell, 3, 7, 5, 9, bias, initial_states, go_backwards, return_sequences, upstream)
+        check(case, isa, dtype)
+
+
+@pytest.mark.parametrize("recurrent_activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_activation(cell, isa, dtype, activation, recurrent_activation):
+    check(
+        Case(cell, 3, 4, 5, 9, activation=activation, recurrent_activation=recurrent_activation), isa, dtype
+    )
+
+
+@pytest.mark.parametrize("return_sequences", [True, False], ids=["sequences", "last"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_inference_gives_the_bits_of_training(cell, isa, dtype, return_sequences):
+    arguments = Case(cell, 7, 20, 5, 17, return_sequences=return_sequences).problem.as_type(dtype).arguments
+    *kept, _ = kernel_forward(arguments, _isa=isa)
+    *plain, cache = kernel_forward(arguments, keep=False, _isa=isa)
+    assert cache is None
+    assert_same_bits(by_name(*plain), by_name(*kept))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_last_output_is_the_last_of_the_sequence(cell):
+    arguments = Case(cell, 3, 5, 2, 9).problem.arguments
+    sequence, states, _ = kernel_forward(arguments)
+    last, last_states, _ = kernel_forward({**arguments, "return_sequences": False})
+    assert np.array_equal(last, sequence[:, -1])
+    assert np.array_equal(states[0], last)
+    assert all(np.array_equal(a, b) for a, b in zip(states, last_states, strict=True))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_results_share_no_memory(cell):
+    arguments = Case(cell, 1, 1, 2, 4).problem.arguments
+    outputs, states, _ = kernel_forward(arguments)
+    arrays = [outputs, *states, *arguments["initial_states"], arguments["inputs"]]
+    pairs = [(a, b) for place, a in enumerate(arrays) for b in arrays[:place]]
+    assert not any(np.shares_memory(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_cache_serves_more_than_one_backward(cell):
+    problem = Case(cell, 3, 5, 2, 9).problem
+    *_, cache = kernel_forward(problem.arguments)
+    assert cache.nbytes > 0
+    first = _core.rnn_backward(cache, problem.d_outputs, problem.d_states)
+    _core.rnn_backward(cache, None, problem.d_states)
+    second = _core.rnn_backward(cache, problem.d_outputs, problem.d_states)
+    assert_same_bits(by_name(first[0], (), first), by_name(second[0], (), second))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_cache_outlives_changes_to_the_outputs(cell):
+    problem = Case(cell, 3, 5, 2, 9).problem
+    expected = kernel_results(problem)
+    outputs, states, cache = kernel_forward(problem.arguments)
+    kept = outputs.copy(), tuple(state.copy() for state in states)
+    for array in (outputs, *states):
+        array[...] = np.nan
+    gradients = _core.rnn_backward(cache, problem.d_outputs, problem.d_states)
+    assert_same_bits(by_name(*kept, gradients), expected)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_without_that_of_the_inputs(cell):
+    problem = Case(cell, 3, 5, 2, 9).problem
+    *_, cache = kernel_forward(problem.arguments)
+    d_inputs, *others = _core.rnn_backward(cache, problem.d_outputs, problem.d_states, need_inputs=False)
+    assert d_inputs is None
+    whole = _core.rnn_backward(cache, problem.d_outputs, problem.d_states)
+    assert_same_bits(by_name(whole[0], (), (whole[0], *others)), by_name(whole[0], (), whole))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_without_any_upstream_are_zero(cell):
+    *_, cache = kernel_forward(Case(cell, 3, 5, 2, 9).problem.arguments)
+    d_inputs, d_kernel, d_recurrent_kernel, d_bias, d_states = _core.rnn_backward(cache, None, None)
+    assert not any(np.any(value) for value in (d_inputs, d_kernel, d_recurrent_kernel, d_bias, *d_states))

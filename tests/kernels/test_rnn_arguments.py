@@ -1,0 +1,228 @@
+"""What the recurrent kernels refuse, what they say, and the edges that have a defined result."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.kernels.cases import CELLS, Case, kernel_forward, kernel_results
+from tests.reference import recurrent
+
+from timeloom import _core
+
+each_cell = pytest.mark.parametrize("cell", CELLS)
+
+
+def problem_of(cell, batch=3, timesteps=4, features=5, units=6):
+    return Case(cell, batch, timesteps, features, units).problem.as_type(np.float32)
+
+
+def says(name):
+    """Pattern of an error in the project's form."""
+    return rf"^{name}: expected .+, got .+"
+
+
+def unaligned(array):
+    """The same numbers one byte off their alignment."""
+    memory = np.zeros(array.nbytes + 1, np.uint8)[1:]
+    moved = memory.view(array.dtype).reshape(array.shape)
+    moved[...] = array
+    return moved
+
+
+SPOILT = {
+    "int": (TypeError, lambda array: array.astype(np.int32)),
+    "bool": (TypeError, lambda array: array.astype(bool)),
+    "complex": (TypeError, lambda array: array.astype(np.complex64)),
+    "half": (TypeError, lambda array: array.astype(np.float16)),
+    "long double": (TypeError, lambda array: array.astype(np.longdouble)),
+    "string": (TypeError, lambda array: array.astype(str)),
+    "object": (TypeError, lambda array: array.astype(object)),
+    "other float": (TypeError, lambda array: array.astype(np.float64)),
+    "byte order": ((TypeError, ValueError), lambda array: array.astype(">f4")),
+    "too few axes": (ValueError, lambda array: np.array(array[..., 0])),
+    "too many axes": (ValueError, lambda array: array[None]),
+    "Fortran order": (ValueError, lambda array: np.asfortranarray(np.stack([array, array]))[0]),
+    "step of two": (ValueError, lambda array: np.repeat(array, 2, axis=-1)[..., ::2]),
+    "negative stride": (ValueError, lambda array: array[..., ::-1]),
+    "read off alignment": (ValueError, unaligned),
+    "longer last axis": (ValueError, lambda array: np.concatenate([array, array[..., :1]], axis=-1)),
+    "longer first axis": (ValueError, lambda array: np.concatenate([array, array[:1]], axis=0)),
+}
+
+
+@pytest.mark.parametrize("argument", ["inputs", "kernel", "recurrent_kernel", "bias"])
+@pytest.mark.parametrize("fault", SPOILT)
+@each_cell
+def test_forward_refuses_a_spoilt_array(cell, fault, argument):
+    arguments = problem_of(cell).arguments
+    if argument == "inputs" and fault in ("longer first axis", "other float"):
+        # Another batch size is the fault of the states, another float of everything else.
+        blamed = "(initial_states.*|kernel|recurrent_kernel|bias)"
+    else:
+        blamed = {"inputs": "(inputs|kernel)", "kernel": "(kernel|inputs|recurrent_kernel)"}.get(
+            argument, f"({argument}|kernel)"
+        )
+    kind, spoil = SPOILT[fault]
+    with pytest.raises(kind, match=says(blamed)):
+        kernel_forward({**arguments, argument: spoil(arguments[argument])})
+
+
+@pytest.mark.parametrize("fault", SPOILT)
+@each_cell
+def test_forward_refuses_a_spoilt_initial_state(cell, fault):
+    arguments = problem_of(cell).arguments
+    kind, spoil = SPOILT[fault]
+    *others, last = arguments["initial_states"]
+    with pytest.raises(kind, match=says("initial_states.*")):
+        kernel_forward({**arguments, "initial_states": (*others, spoil(last))})
+
+
+@pytest.mark.parametrize("fault", SPOILT)
+@each_cell
+def test_backward_refuses_spoilt_gradients(cell, fault):
+    problem = problem_of(cell)
+    *_, cache = kernel_forward(problem.arguments)
+    kind, spoil = SPOILT[fault]
+    with pytest.raises(kind, match=says("d_outputs")):
+        _core.rnn_backward(cache, spoil(problem.d_outputs), problem.d_states)
+    *others, last = problem.d_states
+    with pytest.raises(kind, match=says("d_states.*")):
+        _core.rnn_backward(cache, problem.d_outputs, (*others, spoil(last)))
+
+
+@each_cell
+def test_wrong_number_of_states_is_refused(cell):
+    problem = problem_of(cell)
+    *_, cache = kernel_forward(problem.arguments)
+    for wrong in ((), problem.d_states[:1] * (recurrent.CELLS[cell].states + 1)):
+        with pytest.raises(ValueError, match=says("initial_states")):
+            kernel_forward({**problem.arguments, "initial_states": wrong})
+        with pytest.raises(ValueError, match=says("d_states")):
+            _core.rnn_backward(cache, problem.d_outputs, wrong)
+
+
+@each_cell
+def test_gradient_of_a_sequence_is_not_that_of_the_last_output(cell):
+    problem = problem_of(cell)
+    *_, cache = kernel_forward({**problem.arguments, "return_sequences": False})
+    with pytest.raises(ValueError, match=says("d_outputs")):
+        _core.rnn_backward(cache, problem.d_outputs, None)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("cell", "elman"), ("cell", ""), ("activation", "tan"), ("recurrent_activation", "Sigmoid")],
+)
+def test_unknown_name_is_refused(argument, value):
+    with pytest.raises(ValueError, match=says(argument) + repr(value).replace("'", "['\"]?")):
+        kernel_forward({**problem_of("lstm").arguments, argument: value})
+
+
+@pytest.mark.parametrize("argument", ["inputs", "kernel", "recurrent_kernel", "cell", "activation"])
+@pytest.mark.parametrize("value", [None, 3, [[1.0]]])
+def test_something_else_than_an_array_or_a_name_is_refused(argument, value):
+    with pytest.raises(TypeError):
+        kernel_forward({**problem_of("lstm").arguments, argument: value})
+
+
+@pytest.mark.parametrize(
+    "private", [{"_threads": -1}, {"_isa": "sse9"}, {"_path": "shortcut"}, {"_k_block": -8}], ids=str
+)
+def test_private_argument_out_of_range_is_refused(private):
+    with pytest.raises(ValueError, match=says(next(iter(private)))):
+        kernel_forward(problem_of("lstm").arguments, **private)
+
+
+@pytest.mark.parametrize("value", [None, 3, "cache"])
+def test_backward_refuses_what_is_no_cache(value):
+    with pytest.raises(TypeError):
+        _core.rnn_backward(value, None, None)
+
+
+@each_cell
+def test_empty_batch_gives_empty_results_and_zero_gradients(cell):
+    problem = problem_of(cell)
+    arguments = dict(problem.arguments)
+    arguments["inputs"] = arguments["inputs"][:0]
+    arguments["initial_states"] = tuple(state[:0] for state in arguments["initial_states"])
+    d_states = tuple(state[:0] for state in problem.d_states)
+    empty = problem._replace(arguments=arguments, d_outputs=problem.d_outputs[:0], d_states=d_states)
+    results = kernel_results(empty)
+    assert results["outputs"].shape == (0, 4, 6)
+    assert results["d_inputs"].shape == (0, 4, 5)
+    assert results["states[0]"].shape == results["d_states[0]"].shape == (0, 6)
+    for name in ("kernel", "recurrent_kernel", "bias"):
+        assert results[f"d_{name}"].shape == arguments[name].shape
+        assert not results[f"d_{name}"].any()
+
+
+@each_cell
+def test_zero_timesteps_are_refused(cell):
+    arguments = problem_of(cell).arguments
+    with pytest.raises(ValueError, match=says("inputs")):
+        kernel_forward({**arguments, "inputs": np.ascontiguousarray(arguments["inputs"][:, :0])})
+
+
+@each_cell
+def test_zero_features_feed_nothing_but_the_bias(cell):
+    problem = problem_of(cell)
+    arguments = dict(problem.arguments)
+    arguments["inputs"] = np.zeros((3, 4, 0), np.float32)
+    arguments["kernel"] = np.zeros((0, arguments["kernel"].shape[1]), np.float32)
+    results = kernel_results(problem._replace(arguments=arguments))
+    silent = {"inputs": np.zeros_like(problem.arguments["inputs"])}
+    expected = kernel_results(problem._replace(arguments={**problem.arguments, **silent}))
+    assert np.array_equal(results["outputs"], expected["outputs"])
+    assert results["d_inputs"].shape == (3, 4, 0)
+
+
+@each_cell
+def test_zero_units_are_refused(cell):
+    arguments = problem_of(cell).arguments
+    shape = recurrent.bias_shape(cell, 0)
+    empty = {
+        "kernel": np.zeros((5, 0), np.float32),
+        "recurrent_kernel": np.zeros((0, 0), np.float32),
+        "bias": np.zeros(shape, np.float32),
+        "initial_states": None,
+    }
+    with pytest.raises(ValueError, match=says("recurrent_kernel")):
+        kernel_forward({**arguments, **empty})
+
+
+TOO_LARGE = """
+    import resource
+    import numpy as np
+    from tests.kernels.cases import CELLS, Case, kernel_forward, kernel_results
+
+    small = {cell: Case(cell, 3, 4, 5, 6).problem for cell in CELLS}
+    for problem in small.values():
+        kernel_results(problem)
+    gates = {"simple_rnn": 1, "lstm": 4}
+    large = {cell: Case(cell, 2, 2, 1, 512).problem.arguments for cell in gates}
+    inputs = np.zeros((64, 1000, 1))  # outputs of 262 MB
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**27, resource.RLIM_INFINITY))
+    for cell, arguments in large.items():
+        for keep in (False, True):
+            try:
+                kernel_forward({**arguments, "inputs": inputs, "initial_states": None}, keep=keep)
+            except MemoryError:
+                pass
+            else:
+                raise SystemExit(f"{cell}: no MemoryError")
+    for problem in small.values():
+        kernel_results(problem)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits its memory the Linux way")
+def test_memory_that_is_not_there_is_a_memory_error_and_nothing_breaks():
+    command = [sys.executable, "-c", textwrap.dedent(TOO_LARGE)]
+    root = Path(__file__).parents[2]
+    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
