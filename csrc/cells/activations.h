@@ -17,7 +17,7 @@ constexpr bool derivative_from_input(Activation) noexcept { return false; }
 ///     linear        x
 ///     tanh          tanh(x)
 ///     sigmoid       1 / (1 + e^-x)
-///     hard_sigmoid  clip(x / 6 + 1/2, 0, 1)
+///     hard_sigmoid  clip((x + 3) / 6, 0, 1): Keras 3's x / 6 + 1/2, without its cancellation near -3
 ///     relu          max(x, 0)
 /// NaN stays NaN.
 template <class V>
@@ -33,7 +33,7 @@ TIMELOOM_INLINE V activate(Activation kind, V x) noexcept {
     case Activation::sigmoid:
       return sigmoid(x);
     case Activation::hard_sigmoid:
-      return max(zero, min(one, fma(x, V::broadcast(S(1) / S(6)), V::broadcast(S(0.5)))));
+      return max(zero, min(one, (x + V::broadcast(S(3))) * V::broadcast(S(1) / S(6))));
     case Activation::relu:
       return max(zero, x);
   }

@@ -19,10 +19,22 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define TIMELOOM_INLINE inline __attribute__((always_inline))
+#define TIMELOOM_NOINLINE __attribute__((noinline))
 #elif defined(_MSC_VER)
 #define TIMELOOM_INLINE __forceinline
+#define TIMELOOM_NOINLINE __declspec(noinline)
 #else
 #define TIMELOOM_INLINE inline
+#define TIMELOOM_NOINLINE
+#endif
+
+// The same for a lambda, between its parameters and its body.
+#if defined(__GNUC__) || defined(__clang__)
+#define TIMELOOM_INLINE_LAMBDA __attribute__((always_inline))
+#elif defined(_MSC_VER)
+#define TIMELOOM_INLINE_LAMBDA [[msvc::forceinline]]
+#else
+#define TIMELOOM_INLINE_LAMBDA
 #endif
 
 // Before a short loop whose trip count is a constant: its arrays of accumulators must become registers.

@@ -1,0 +1,164 @@
+// Checks of what Python passes: every refusal reads `argument: expected ..., got ...` and comes before any write.
+// Belongs here: what several bind_*.cpp ask of an array, a name or a number. Does not: sizes of one operation.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/activation.h"
+#include "base/views.h"
+#include "runtime/isa.h"
+#include "runtime/parallel.h"
+
+namespace timeloom {
+
+namespace py = pybind11;
+
+/// The two element types of the kernels.
+enum class ElementType { float32, float64 };
+
+inline const char* name_of(ElementType type) { return type == ElementType::float32 ? "float32" : "float64"; }
+
+[[noreturn]] inline void refuse(std::string_view argument, std::string_view expected, std::string_view got) {
+  throw py::value_error(std::string(argument) + ": expected " + std::string(expected) + ", got " + std::string(got));
+}
+
+[[noreturn]] inline void refuse_type(std::string_view argument, std::string_view expected, std::string_view got) {
+  throw py::type_error(std::string(argument) + ": expected " + std::string(expected) + ", got " + std::string(got));
+}
+
+/// A shape as Python writes it: (2, 3), (2,), ().
+template <class Sizes>
+std::string shape_text(const Sizes& sizes) {
+  std::string text = "(";
+  std::size_t count = 0;
+  for (const auto size : sizes) {
+    if (count++ > 0) text += ", ";
+    text += size < 0 ? "any" : std::to_string(size);
+  }
+  return text + (count == 1 ? ",)" : ")");
+}
+
+inline std::vector<index> shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
+
+/// `object` as an array of float32 or float64 in native byte order, C-contiguous and aligned; TypeError for anything but
+/// such an element type, ValueError for another layout. Nothing is copied or converted.
+inline py::array checked_array(py::handle object, std::string_view argument) {
+  if (!py::isinstance<py::array>(object)) {
+    refuse_type(argument, "a NumPy array", Py_TYPE(object.ptr())->tp_name);
+  }
+  auto array = py::reinterpret_borrow<py::array>(object);
+  const py::dtype type = array.dtype();
+  const bool is_float = type.kind() == 'f' && (type.itemsize() == 4 || type.itemsize() == 8);
+  if (!is_float || type.byteorder() != '=') {
+    refuse_type(argument, "dtype float32 or float64", std::string(py::str(type)));
+  }
+  if (!(array.flags() & py::array::c_style)) {
+    refuse(argument, "a C-contiguous array",
+           "strides " + shape_text(std::vector<index>(array.strides(), array.strides() + array.ndim())) +
+               " for shape " + shape_text(shape_of(array)));
+  }
+  if (!(array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_)) refuse(argument, "an aligned array", "unaligned memory");
+  return array;
+}
+
+/// The element type of an array that passed checked_array.
+inline ElementType element_type(const py::array& array) {
+  return array.itemsize() == 4 ? ElementType::float32 : ElementType::float64;
+}
+
+/// As above, and the element type must be `type`.
+inline py::array checked_array(py::handle object, std::string_view argument, ElementType type) {
+  py::array array = checked_array(object, argument);
+  if (element_type(array) != type) {
+    refuse_type(argument, std::string("dtype ") + name_of(type), name_of(element_type(array)));
+  }
+  return array;
+}
+
+/// Requires exactly this shape; a negative size stands for any.
+template <class Sizes>
+void check_shape(const py::array& array, std::string_view argument, const Sizes& sizes) {
+  bool same = array.ndim() == static_cast<index>(sizes.size());
+  index axis = 0;
+  for (const auto size : sizes) {
+    if (!same) break;
+    same = size < 0 || array.shape(axis) == size;
+    ++axis;
+  }
+  if (!same) refuse(argument, "shape " + shape_text(sizes), shape_text(shape_of(array)));
+}
+
+inline void check_shape(const py::array& array, std::string_view argument, std::initializer_list<index> sizes) {
+  check_shape(array, argument, std::vector<index>(sizes));
+}
+
+inline void check_rank(const py::array& array, std::string_view argument, index rank) {
+  if (array.ndim() != rank) {
+    refuse(argument, "an array with " + std::to_string(rank) + " axes", "shape " + shape_text(shape_of(array)));
+  }
+}
+
+inline void check_writable(const py::array& array, std::string_view argument) {
+  if (!array.writeable()) refuse(argument, "a writable array", "a read-only one");
+}
+
+/// The activation of this name.
+inline Activation checked_activation(const std::string& name, std::string_view argument) {
+#define TIMELOOM_NAMED(kind) \
+  if (name == #kind) return Activation::kind;
+  TIMELOOM_ACTIVATIONS(TIMELOOM_NAMED)
+#undef TIMELOOM_NAMED
+  std::string names;
+#define TIMELOOM_LISTED(kind) names += names.empty() ? #kind : ", " #kind;
+  TIMELOOM_ACTIVATIONS(TIMELOOM_LISTED)
+#undef TIMELOOM_LISTED
+  refuse(argument, "one of " + names, "'" + name + "'");
+}
+
+/// Threads for a call of about `work` nanoseconds on one thread: `requested` if positive, else as many as the limit
+/// allows and the work feeds. Waking a thread costs some microseconds, so each must have at least 20.
+inline int checked_threads(int requested, double work) {
+  if (requested < 0) refuse("_threads", "0 (the default) or a positive integer", std::to_string(requested));
+  if (requested > 0) return requested;
+  constexpr double kLeastShare = 20e3;
+  const int limit = thread_limit();
+  const double fed = work / kLeastShare;
+  return fed < 2.0 ? 1 : fed < limit ? static_cast<int>(fed) : limit;
+}
+
+/// Runs f(worker) on the threads of checked_threads, without the GIL when the work outweighs giving it back.
+template <class Function>
+void run_kernel(int requested_threads, double work, const Function& f) {
+  const int threads = checked_threads(requested_threads, work);
+  constexpr double kWorthReleasing = 20e3;
+  if (threads > 1 || work > kWorthReleasing) {
+    const py::gil_scoped_release released;
+    run_parallel(threads, f);
+  } else {
+    run_parallel(threads, f);
+  }
+}
+
+/// The kernels of one element type.
+template <class Scalar>
+const Kernels<Scalar>& kernels_of(const KernelTable& table) {
+  if constexpr (sizeof(Scalar) == sizeof(float)) {
+    return table.f32;
+  } else {
+    return table.f64;
+  }
+}
+
+/// f(Scalar{}) with the C++ type of an element type.
+template <class Function>
+auto with_scalar(ElementType type, const Function& f) {
+  return type == ElementType::float32 ? f(float{}) : f(double{});
+}
+
+}  // namespace timeloom
