@@ -1,6 +1,7 @@
 #pragma once
 
-/// The nonlinearities of a cell, in the order that the bindings number them. The one list: enum, kernels and names.
+/// The nonlinearities of a cell, in the order that the bindings number them. The one list: enum, kernels and
+/// names.
 #define TIMELOOM_ACTIVATIONS(X) X(linear) X(tanh) X(sigmoid) X(hard_sigmoid) X(relu)
 
 namespace timeloom {

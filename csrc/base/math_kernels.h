@@ -16,7 +16,8 @@ struct Elementwise {
   index size;
 };
 
-/// The rows of a contiguous matrix. Not owned; `results` may be `operand` or `upstream` where the shapes agree.
+/// The rows of a contiguous matrix. Not owned; `results` may be `operand` or `upstream` where the shapes
+/// agree.
 template <typename Scalar>
 struct RowWise {
   Scalar* results;         // overwritten; [rows, cols], [rows] of sum_last, [cols] of sum_rows
@@ -26,7 +27,8 @@ struct RowWise {
   index cols;
 };
 
-/// Rows of one chunk of sum_rows: a chain from zero each, then added. The same number as in the weight gradients.
+/// Rows of one chunk of sum_rows: a chain from zero each, then added. The same number as in the weight
+/// gradients.
 constexpr index kSumRowsChunk = 512;
 
 /// Functions of elements and rows. Every result is the same bits for any number of workers.

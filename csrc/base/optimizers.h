@@ -10,7 +10,8 @@ namespace timeloom {
 /// Arrays that an optimizer keeps beside a parameter, at most.
 constexpr int kMaxSlots = 3;
 
-/// One parameter with its gradient and slots, each [size], contiguous, not owned, no two overlapping but gradients.
+/// One parameter with its gradient and slots, each [size], contiguous, not owned, no two overlapping but
+/// gradients.
 template <typename Scalar>
 struct Segment {
   Scalar* parameter;         // updated
@@ -29,8 +30,8 @@ struct Segments {
   Scalar clip;
 };
 
-/// Numbers of a step, as computed in double and rounded once. `decay` is the learning rate times the weight decay:
-/// w -= decay w comes before everything else. Slots in use: velocity if momentum is not 0.
+/// Numbers of a step, as computed in double and rounded once. `decay` is the learning rate times the weight
+/// decay: w -= decay w comes before everything else. Slots in use: velocity if momentum is not 0.
 template <typename Scalar>
 struct SgdStep {
   Scalar learning_rate;

@@ -9,7 +9,8 @@
 namespace timeloom {
 namespace {
 
-// Nanoseconds an element on one thread, measured on AVX2 and rounded up; only the choice of the threads depends on them.
+// Nanoseconds an element on one thread, measured on AVX2 and rounded up; only the choice of the threads
+// depends on them.
 constexpr double kCheap = 0.3;  // a pass over memory
 constexpr double kDear = 1.0;   // one exponential
 
@@ -33,7 +34,8 @@ double work_of(const py::array& array, double cost) {
 
 /// results = kernel(x) for each element; `choose` picks the kernel from a table of one element type.
 template <class Choose>
-py::array map_elements(py::handle x_object, double cost, int threads, const std::string& isa, const Choose& choose) {
+py::array map_elements(py::handle x_object, double cost, int threads, const std::string& isa,
+                       const Choose& choose) {
   const py::array x = checked_array(x_object, "x");
   const KernelTable& table = table_for(isa.c_str());
   py::array results = new_array(element_type(x), shape_of(x));
@@ -46,12 +48,16 @@ py::array map_elements(py::handle x_object, double cost, int threads, const std:
   return results;
 }
 
-double cost_of(Activation kind) { return kind == Activation::tanh || kind == Activation::sigmoid ? kDear : kCheap; }
+double cost_of(Activation kind) {
+  return kind == Activation::tanh || kind == Activation::sigmoid ? kDear : kCheap;
+}
 
 py::array activation(const std::string& name, py::handle x, int threads, const std::string& isa) {
   const Activation kind = checked_activation(name, "name");
   return map_elements(x, cost_of(kind), threads, isa, [kind](const auto& math) {
-    return [kind, kernel = math.activation](const auto& call, const Worker& worker) { kernel(kind, call, worker); };
+    return [kind, kernel = math.activation](const auto& call, const Worker& worker) {
+      kernel(kind, call, worker);
+    };
   });
 }
 
@@ -65,8 +71,8 @@ py::array activation_gradient(const std::string& name, py::handle output_object,
   py::array results = new_array(element_type(output), shape_of(output));
   with_scalar(element_type(output), [&](auto scalar) {
     using Scalar = decltype(scalar);
-    const Elementwise<Scalar> call{data_of<Scalar>(results), data_of<Scalar>(output), data_of<Scalar>(d_output),
-                                   output.size()};
+    const Elementwise<Scalar> call{data_of<Scalar>(results), data_of<Scalar>(output),
+                                   data_of<Scalar>(d_output), output.size()};
     const auto kernel = kernels_of<Scalar>(table).math.activation_gradient;
     run_kernel(threads, work_of(output, kCheap), [&](const Worker& worker) { kernel(kind, call, worker); });
   });
@@ -105,8 +111,8 @@ py::array map_rows(py::handle x_object, int threads, const std::string& isa, con
 }
 
 template <class Choose>
-py::array map_rows_gradient(py::handle output_object, py::handle d_output_object, int threads, const std::string& isa,
-                            const Choose& choose) {
+py::array map_rows_gradient(py::handle output_object, py::handle d_output_object, int threads,
+                            const std::string& isa, const Choose& choose) {
   const py::array output = checked_array(output_object, "output");
   check_has_axis(output, "output");
   const py::array d_output = checked_array(d_output_object, "d_output", element_type(output));
@@ -169,8 +175,8 @@ void bind_math(py::module_& module) {
 
   module.def("activation", &activation, py::arg("name"), x, only_named, threads, isa,
              "y = f(x) for each element; name: linear, tanh, sigmoid, hard_sigmoid or relu.");
-  module.def("activation_gradient", &activation_gradient, py::arg("name"), output, d_output, only_named, threads, isa,
-             "d_output f'(x) for each element, with f'(x) from the output of the activation.");
+  module.def("activation_gradient", &activation_gradient, py::arg("name"), output, d_output, only_named,
+             threads, isa, "d_output f'(x) for each element, with f'(x) from the output of the activation.");
   module.def(
       "exp",
       [](py::handle values, int count, const std::string& table) {

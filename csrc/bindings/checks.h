@@ -1,5 +1,6 @@
-// Checks of what Python passes: every refusal reads `argument: expected ..., got ...` and comes before any write.
-// Belongs here: what several bind_*.cpp ask of an array, a name or a number. Does not: sizes of one operation.
+// Checks of what Python passes: every refusal reads `argument: expected ..., got ...` and comes before any
+// write. Belongs here: what several bind_*.cpp ask of an array, a name or a number. Does not: sizes of one
+// operation.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -25,11 +26,14 @@ enum class ElementType { float32, float64 };
 inline const char* name_of(ElementType type) { return type == ElementType::float32 ? "float32" : "float64"; }
 
 [[noreturn]] inline void refuse(std::string_view argument, std::string_view expected, std::string_view got) {
-  throw py::value_error(std::string(argument) + ": expected " + std::string(expected) + ", got " + std::string(got));
+  throw py::value_error(std::string(argument) + ": expected " + std::string(expected) + ", got " +
+                        std::string(got));
 }
 
-[[noreturn]] inline void refuse_type(std::string_view argument, std::string_view expected, std::string_view got) {
-  throw py::type_error(std::string(argument) + ": expected " + std::string(expected) + ", got " + std::string(got));
+[[noreturn]] inline void refuse_type(std::string_view argument, std::string_view expected,
+                                     std::string_view got) {
+  throw py::type_error(std::string(argument) + ": expected " + std::string(expected) + ", got " +
+                       std::string(got));
 }
 
 /// A shape as Python writes it: (2, 3), (2,), ().
@@ -44,10 +48,12 @@ std::string shape_text(const Sizes& sizes) {
   return text + (count == 1 ? ",)" : ")");
 }
 
-inline std::vector<index> shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
+inline std::vector<index> shape_of(const py::array& array) {
+  return {array.shape(), array.shape() + array.ndim()};
+}
 
-/// `object` as an array of float32 or float64 in native byte order, C-contiguous and aligned; TypeError for anything but
-/// such an element type, ValueError for another layout. Nothing is copied or converted.
+/// `object` as an array of float32 or float64 in native byte order, C-contiguous and aligned; TypeError for
+/// anything but such an element type, ValueError for another layout. Nothing is copied or converted.
 inline py::array checked_array(py::handle object, std::string_view argument) {
   if (!py::isinstance<py::array>(object)) {
     refuse_type(argument, "a NumPy array", Py_TYPE(object.ptr())->tp_name);
@@ -63,7 +69,8 @@ inline py::array checked_array(py::handle object, std::string_view argument) {
            "strides " + shape_text(std::vector<index>(array.strides(), array.strides() + array.ndim())) +
                " for shape " + shape_text(shape_of(array)));
   }
-  if (!(array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_)) refuse(argument, "an aligned array", "unaligned memory");
+  if (!(array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_))
+    refuse(argument, "an aligned array", "unaligned memory");
   return array;
 }
 
@@ -94,13 +101,15 @@ void check_shape(const py::array& array, std::string_view argument, const Sizes&
   if (!same) refuse(argument, "shape " + shape_text(sizes), shape_text(shape_of(array)));
 }
 
-inline void check_shape(const py::array& array, std::string_view argument, std::initializer_list<index> sizes) {
+inline void check_shape(const py::array& array, std::string_view argument,
+                        std::initializer_list<index> sizes) {
   check_shape(array, argument, std::vector<index>(sizes));
 }
 
 inline void check_rank(const py::array& array, std::string_view argument, index rank) {
   if (array.ndim() != rank) {
-    refuse(argument, "an array with " + std::to_string(rank) + " axes", "shape " + shape_text(shape_of(array)));
+    refuse(argument, "an array with " + std::to_string(rank) + " axes",
+           "shape " + shape_text(shape_of(array)));
   }
 }
 
@@ -121,8 +130,17 @@ inline Activation checked_activation(const std::string& name, std::string_view a
   refuse(argument, "one of " + names, "'" + name + "'");
 }
 
-/// Threads for a call of about `work` nanoseconds on one thread: `requested` if positive, else as many as the limit
-/// allows and the work feeds. Waking a thread costs some microseconds, so each must have at least 20.
+/// The name of an activation.
+inline const char* activation_name(Activation activation) {
+#define TIMELOOM_NAMED(kind) \
+  if (activation == Activation::kind) return #kind;
+  TIMELOOM_ACTIVATIONS(TIMELOOM_NAMED)
+#undef TIMELOOM_NAMED
+  return "";
+}
+
+/// Threads for a call of about `work` nanoseconds on one thread: `requested` if positive, else as many as the
+/// limit allows and the work feeds. Waking a thread costs some microseconds, so each must have at least 20.
 inline int checked_threads(int requested, double work) {
   if (requested < 0) refuse("_threads", "0 (the default) or a positive integer", std::to_string(requested));
   if (requested > 0) return requested;

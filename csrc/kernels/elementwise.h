@@ -1,6 +1,7 @@
 // Functions of one element over ranges of elements: activations, exp, log.
 //
-// A tail runs the same vector code as the rest, so neither the position of an element nor the threads change its bits.
+// A tail runs the same vector code as the rest, so neither the position of an element nor the threads change
+// its bits.
 #pragma once
 
 #include "base/math_kernels.h"
@@ -24,7 +25,8 @@ struct PartVector {
   TIMELOOM_INLINE void store(Scalar* p, V value) const noexcept { value.store_partial(p, count); }
 };
 
-/// Calls f(position, lanes) for [begin, end) in ascending order, `lanes` a WholeVector or, last, a PartVector.
+/// Calls f(position, lanes) for [begin, end) in ascending order, `lanes` a WholeVector or, last, a
+/// PartVector.
 template <class V, class Function>
 TIMELOOM_INLINE void for_vectors(index begin, index end, const Function& f) noexcept {
   index i = begin;
@@ -61,12 +63,12 @@ TIMELOOM_INLINE void map_gradient(const Elementwise<typename V::scalar>& call, c
 
 /// y = f(x) for each element; the switch over kinds stands outside the loop.
 template <class V>
-void activation_kernel(Activation kind, const Elementwise<typename V::scalar>& call, const Worker& worker) noexcept {
+void activation_kernel(Activation kind, const Elementwise<typename V::scalar>& call,
+                       const Worker& worker) noexcept {
   switch (kind) {
-#define TIMELOOM_CASE(name)                                                                      \
-  case Activation::name:                                                                         \
-    map_elements<V>(call, worker,                                                                \
-                    [](V x) TIMELOOM_INLINE_LAMBDA { return activate(Activation::name, x); });   \
+#define TIMELOOM_CASE(name)                                                                                  \
+  case Activation::name:                                                                                     \
+    map_elements<V>(call, worker, [](V x) TIMELOOM_INLINE_LAMBDA { return activate(Activation::name, x); }); \
     break;
     TIMELOOM_ACTIVATIONS(TIMELOOM_CASE)
 #undef TIMELOOM_CASE
@@ -78,11 +80,11 @@ template <class V>
 void activation_gradient_kernel(Activation kind, const Elementwise<typename V::scalar>& call,
                                 const Worker& worker) noexcept {
   switch (kind) {
-#define TIMELOOM_CASE(name)                                                                               \
-  case Activation::name:                                                                                  \
-    map_gradient<V>(call, worker, [](V value) TIMELOOM_INLINE_LAMBDA {                                    \
-      return activation_gradient(Activation::name, value);                                                \
-    });                                                                                                   \
+#define TIMELOOM_CASE(name)                                            \
+  case Activation::name:                                               \
+    map_gradient<V>(call, worker, [](V value) TIMELOOM_INLINE_LAMBDA { \
+      return activation_gradient(Activation::name, value);             \
+    });                                                                \
     break;
     TIMELOOM_ACTIVATIONS(TIMELOOM_CASE)
 #undef TIMELOOM_CASE

@@ -1,7 +1,8 @@
-// The optimizer steps: every parameter in one pass, in Keras's formulas. Weight decay is decoupled and comes first.
+// The optimizer steps: every parameter in one pass, in Keras's formulas. Weight decay is decoupled and comes
+// first.
 //
-// Each element stands alone, so threads divide the elements of all segments together and no bit depends on them.
-// Legend: w parameter, g gradient after scale and clip, s slots, lr learning rate.
+// Each element stands alone, so threads divide the elements of all segments together and no bit depends on
+// them. Legend: w parameter, g gradient after scale and clip, s slots, lr learning rate.
 #pragma once
 
 #include "base/optimizers.h"
@@ -54,9 +55,9 @@ void sgd_kernel(const Segments<typename V::scalar>& call, const SgdStep<typename
   });
 }
 
-/// v = rho v + (1 - rho) g^2; d = lr g / sqrt(v + epsilon); w -= d, or with momentum b = momentum b + d, w -= b.
-/// Centered: a = rho a + (1 - rho) g and max(v - a^2, 0) + epsilon under the root; the difference is a variance, and
-/// where rounding makes it negative Keras returns NaN.
+/// v = rho v + (1 - rho) g^2; d = lr g / sqrt(v + epsilon); w -= d, or with momentum b = momentum b + d, w -=
+/// b. Centered: a = rho a + (1 - rho) g and max(v - a^2, 0) + epsilon under the root; the difference is a
+/// variance, and where rounding makes it negative Keras returns NaN.
 template <class V>
 void rmsprop_kernel(const Segments<typename V::scalar>& call, const RmspropStep<typename V::scalar>& step,
                     const Worker& worker) noexcept {

@@ -26,7 +26,8 @@ void sum_last_kernel(const RowWise<typename V::scalar>& call, const Worker& work
   }
 }
 
-/// results[col] = sum over chunks of kSumRowsChunk rows of (a chain from zero over the rows of the chunk). results [cols].
+/// results[col] = sum over chunks of kSumRowsChunk rows of (a chain from zero over the rows of the chunk).
+/// results [cols].
 ///
 /// The workers divide the columns, in blocks of four vectors.
 template <class V>
@@ -55,7 +56,8 @@ void sum_rows_kernel(const RowWise<typename V::scalar>& call, const Worker& work
         for (index first = 0; first < call.rows; first += kSumRowsChunk) {
           const index last = first + kSumRowsChunk < call.rows ? first + kSumRowsChunk : call.rows;
           V sum = V::zero();
-          for (index row = first; row < last; ++row) sum = sum + lanes.load(call.operand + row * call.cols + col);
+          for (index row = first; row < last; ++row)
+            sum = sum + lanes.load(call.operand + row * call.cols + col);
           total = total + sum;
         }
         lanes.store(call.results + col, total);

@@ -1,8 +1,8 @@
 // Softmax, its logarithm and their gradients, row by row.
 //
-// The sum of a row runs in L interleaved chains that are then added in ascending order: it depends on the row alone.
-// The largest element is taken off first, so nothing overflows. As in NumPy, a row with NaN or +infinity, or of
-// -infinity only, is NaN throughout; -infinity beside finite elements has probability 0.
+// The sum of a row runs in L interleaved chains that are then added in ascending order: it depends on the row
+// alone. The largest element is taken off first, so nothing overflows. As in NumPy, a row with NaN or
+// +infinity, or of -infinity only, is NaN throughout; -infinity beside finite elements has probability 0.
 // Legend: x operand, y softmax or log_softmax of x, m largest element of the row.
 #pragma once
 
@@ -108,7 +108,8 @@ void log_softmax_gradient_kernel(const RowWise<typename V::scalar>& call, const 
     const auto* dy = call.upstream + row * call.cols;
     auto* dx = call.results + row * call.cols;
     V sums = V::zero();
-    for_vectors<V>(0, call.cols, [&](index i, auto lanes) TIMELOOM_INLINE_LAMBDA { sums = sums + lanes.load(dy + i); });
+    for_vectors<V>(0, call.cols,
+                   [&](index i, auto lanes) TIMELOOM_INLINE_LAMBDA { sums = sums + lanes.load(dy + i); });
     const V total = V::broadcast(sum_lanes(sums));
     for_vectors<V>(0, call.cols, [&](index i, auto lanes) TIMELOOM_INLINE_LAMBDA {
       lanes.store(dx + i, fma(-exp(lanes.load(y + i)), total, lanes.load(dy + i)));
