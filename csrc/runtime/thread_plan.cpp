@@ -1,0 +1,68 @@
+#include "runtime/thread_plan.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "runtime/parallel.h"
+
+namespace timeloom {
+namespace {
+
+constexpr double kRate = 30e9;             // multiply-adds a second of one thread, roughly: only thresholds depend on it
+constexpr double kLeastShare = 20e-6;      // seconds of work that make waking a thread worthwhile
+constexpr double kLeastStepShare = 3e-6;   // seconds a step that make a barrier a step worthwhile
+constexpr index kRowsOfTile = 3;           // a batch slice below a tile leaves registers idle
+constexpr index kCacheBytes = 1 << 19;     // of weights that one core keeps in its own cache
+constexpr index kBlock = 512;              // depth of a block: 4 vectors of it stay in L2
+constexpr index kChunkRows = 512;
+
+RnnPath forced_path(const std::string& name, RnnPath path) {
+  const auto* const found = std::find(std::begin(rnn_path_names), std::end(rnn_path_names), name);
+  if (found == std::end(rnn_path_names)) {
+    std::string names;
+    for (const char* known : rnn_path_names) names += (names.empty() ? "" : ", ") + std::string(known);
+    throw std::invalid_argument("_path: expected one of " + names + ", got '" + name + "'");
+  }
+  path.unit_slices = name.rfind("units", 0) == 0;
+  path.separate = name.find("separate") != std::string::npos;
+  return path;
+}
+
+}  // namespace
+
+index chunk_steps(const RnnSizes& sizes) {
+  const index batch = std::max<index>(sizes.batch, 1);
+  return std::min((kChunkRows + batch - 1) / batch, std::max<index>(sizes.steps, 1));
+}
+
+RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index element_bytes, bool backward,
+                 const PlanRequest& request) {
+  const double step_work = static_cast<double>(sizes.batch) * static_cast<double>(sizes.units) *
+                           static_cast<double>(cell.input_gates * sizes.features + cell.state_gates * sizes.units) *
+                           (backward ? 2 : 1) * static_cast<double>(element_bytes) / 4;
+  const double seconds = step_work * static_cast<double>(sizes.steps) / kRate;
+  const index weight_bytes =
+      (cell.input_gates * sizes.features + cell.state_gates * sizes.units) * sizes.units * element_bytes;
+
+  RnnPlan plan{};
+  plan.path.chunk_steps = chunk_steps(sizes);
+  plan.path.separate = (sizes.batch < 8 && sizes.steps > 1) || weight_bytes > 2 * kCacheBytes;
+  plan.path.state_block = backward || sizes.units > kBlock + kBlock / 2 ? kBlock : std::max<index>(sizes.units, 1);
+  const int limit = request.threads > 0 ? request.threads : thread_limit();
+  const bool rows_suffice = sizes.batch >= limit * kRowsOfTile;
+  plan.path.unit_slices = !rows_suffice || (weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile);
+  plan.threads = limit;
+  if (request.threads == 0) {
+    if (seconds < kLeastShare * 2) plan.threads = 1;
+    if (plan.path.unit_slices && step_work / kRate < kLeastStepShare * 2) {
+      // A barrier a step does not pay: slices of the batch if there are rows, else one thread.
+      plan.path.unit_slices = false;
+      plan.threads = static_cast<int>(std::min<index>(plan.threads, std::max<index>(sizes.batch / 2, 1)));
+    }
+  }
+  if (!request.path.empty()) plan.path = forced_path(request.path, plan.path);
+  if (request.state_block > 0) plan.path.state_block = request.state_block;
+  return plan;
+}
+
+}  // namespace timeloom

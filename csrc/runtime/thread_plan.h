@@ -1,0 +1,33 @@
+/// How a call is divided: threads, slices, blocks. Every choice gives the same bits; this is about time alone.
+#pragma once
+
+#include <string>
+
+#include "base/rnn.h"
+
+namespace timeloom {
+
+/// What a caller may force, for tests and measurements. Zero or empty: the plan decides.
+struct PlanRequest {
+  int threads = 0;
+  std::string path;       // one of rnn_path_names
+  index state_block = 0;  // units of a block of the recurrent product
+};
+
+/// Threads and path of one recurrent call.
+struct RnnPlan {
+  int threads;
+  RnnPath path;
+};
+
+/// Names that PlanRequest::path takes.
+constexpr const char* rnn_path_names[] = {"batch-fused", "batch-separate", "units-fused", "units-separate"};
+
+/// Timesteps of a chunk: about 512 rows of the whole batch.
+index chunk_steps(const RnnSizes& sizes);
+
+/// Plans a forward or backward call. Throws std::invalid_argument for a request that makes no sense.
+RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index element_bytes, bool backward,
+                 const PlanRequest& request);
+
+}  // namespace timeloom
