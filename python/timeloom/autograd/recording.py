@@ -171,12 +171,14 @@ def _is_frozen(array: Array) -> bool:
     session = thread.session
     adopted = session.adopted if session is not None else {}
     owner: Any = array
+    writable = False
     while isinstance(owner, np.ndarray):
         if id(owner) in adopted:
             return True
-        if owner.flags.writeable:
-            return False
+        writable = writable or owner.flags.writeable
         owner = owner.base
+    if writable:
+        return False
     # Memory of another library (a memory map, a capsule) may change under a read-only view of it.
     return owner is None or isinstance(owner, bytes)
 

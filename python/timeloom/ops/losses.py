@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from timeloom import _core, backend
-from timeloom.autograd import keep, record, value
+from timeloom.autograd import is_recorded, keep, record, value
 from timeloom.autograd.recording import Array
 from timeloom.ops.checks import contiguous, last_axis, real
 
@@ -23,8 +23,8 @@ def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any, Array, Array]:
         y_true = np.reshape(y_true, (*t.shape, 1))
     elif p.ndim + 1 == t.ndim and t.shape[-1] == 1:
         y_pred = np.reshape(y_pred, (*p.shape, 1))
-    p = contiguous(value(y_pred))
-    t = np.asarray(keep(y_true))
+    p = contiguous(keep(y_pred) if is_recorded(y_true, y_pred) else value(y_pred))
+    t = np.asarray(keep(y_true) if is_recorded(y_true, y_pred) else value(y_true))
     if t.shape != p.shape:
         raise ValueError(f"y_true: expected shape {p.shape} as y_pred has, got {t.shape}")
     return y_true, y_pred, contiguous(t.astype(p.dtype, copy=False)), p

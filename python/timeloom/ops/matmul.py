@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from timeloom import _core
-from timeloom.autograd import OTHERS, keep, record, value
+from timeloom.autograd import OTHERS, is_recorded, keep, record, value
 from timeloom.autograd.gradients import sum_to_shape
 from timeloom.autograd.recording import Array
 from timeloom.ops.checks import contiguous, real, same_dtype
@@ -48,7 +48,8 @@ def matmul(x1: Any, x2: Any) -> Any:
 
 def _matmul(a: Any, b: Any) -> Any:
     """NumPy's matmul with its dtype promotion, recorded."""
-    x, y = np.asarray(value(a)), np.asarray(value(b))
+    recorded = is_recorded(a, b)
+    x, y = (np.asarray(keep(one) if recorded else value(one)) for one in (a, b))
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError("matmul: expected arrays of at least one axis, got a scalar; use * for it")
     inner = y.shape[0] if y.ndim == 1 else y.shape[-2]
@@ -59,23 +60,16 @@ def _matmul(a: Any, b: Any) -> Any:
     dtype = np.result_type(x, y)
     if y.ndim > 2 or dtype not in (np.float32, np.float64):
         return _stacked(a, b, x, y)
-    left = contiguous(
-        x.astype(dtype, copy=False).reshape(-1, inner) if inner else np.zeros((x.size, 0), dtype)
-    )
-    if inner == 0:
-        left = np.zeros((int(np.prod(x.shape[:-1], dtype=np.int64)), 0), dtype)
-    right = contiguous(
-        y.astype(dtype, copy=False).reshape(inner, -1) if y.ndim == 1 else y.astype(dtype, copy=False)
-    )
+    rows = int(np.prod(x.shape[:-1], dtype=np.int64))
     columns = 1 if y.ndim == 1 else y.shape[1]
+    left = contiguous(x.astype(dtype, copy=False).reshape(rows, inner))
+    right = contiguous(y.astype(dtype, copy=False).reshape(inner, columns))
     output = _core.matmul(left, right).reshape(x.shape[:-1] + y.shape[1:])
-    if left is x:
-        left = keep(a)
-    if right is y:
-        right = keep(b)
+    if not recorded:
+        return output
 
     def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
-        d = contiguous(np.asarray(g).reshape(left.shape[0], columns))
+        d = contiguous(np.reshape(g, (rows, columns)))
         d_a = d_b = None
         if needs[0]:
             d_a = _core.matmul(d, right, transpose_b=True).reshape(x.shape).astype(x.dtype, copy=False)
@@ -88,7 +82,6 @@ def _matmul(a: Any, b: Any) -> Any:
 
 def _stacked(a: Any, b: Any, x: Array, y: Array) -> Any:
     """Products of stacks, and of dtypes that the kernels do not know."""
-    x, y = np.asarray(keep(a)), np.asarray(keep(b))
 
     def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
         left = x[None, :] if x.ndim == 1 else x
