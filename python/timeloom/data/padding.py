@@ -276,10 +276,11 @@ def _pad_objects(
 def _as_dtype(values: Any, target: np.dtype[Any], place: str) -> npt.NDArray[Any]:
     try:
         if target.kind not in "US":
-            return np.asarray(values, dtype=target)
+            with np.errstate(over="ignore", invalid="ignore"):
+                return np.asarray(values, dtype=target)
         array = np.asarray(values)
         text = array.astype(target.kind)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{place}: expected values of dtype {target}, got {_short(values)}") from None
     if array.size and text.dtype.itemsize > target.itemsize:
         raise ValueError(
