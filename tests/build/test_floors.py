@@ -94,6 +94,7 @@ PARTS = {
     "metrics",
     "optimizers",
 }
+VALUES = OPS | {"arrays"}
 DATA = {"data", "utils", "preprocessing", "datasets"}
 PYTHON_FLOORS = {
     "arguments": set(),
@@ -101,11 +102,12 @@ PYTHON_FLOORS = {
     "backend": {"arguments"},
     "variables": TENSORS,  # the two know each other
     "autograd": TENSORS,
+    "arrays": TENSORS,
     "ops": OPS,
-    **{name: OPS | PARTS | {"utils"} for name in PARTS},
-    "models": OPS | PARTS | {"data", "utils", "models"},
-    "callbacks": OPS | PARTS | {"data", "utils", "models", "callbacks"},
-    "saving": OPS | PARTS | {"utils", "models", "saving"},
+    **{name: VALUES | PARTS | {"utils"} for name in PARTS},
+    "models": VALUES | PARTS | {"data", "utils", "models"},
+    "callbacks": VALUES | PARTS | {"data", "utils", "models", "callbacks"},
+    "saving": VALUES | PARTS | {"utils", "models", "saving"},
     "data": FOUNDATION | DATA,
     "utils": FOUNDATION | DATA | {"variables", "initializers"},
     "preprocessing": FOUNDATION | DATA,

@@ -1,0 +1,52 @@
+"""A parallel region really runs on the threads it was asked for, in a build with OpenMP."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import timeloom
+from timeloom import _core
+
+OPENMP = _core.build_info()["openmp"]
+# Large enough for any measure of "worth a second thread".
+OPERAND = np.ones((512, 512), np.float32)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_region_runs_on_the_threads_asked_for(threads: int) -> None:
+    _core.matmul(OPERAND, OPERAND, _threads=threads)
+    assert _core.last_thread_count() == (threads if OPENMP else 1)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_default_follows_omp_num_threads(threads: int) -> None:
+    code = "import timeloom; print(timeloom.backend.get_num_threads())"
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+    assert int(printed) == (threads if OPENMP else 1)
+
+
+def test_set_num_threads_limits_the_next_region() -> None:
+    before = timeloom.backend.get_num_threads()
+    try:
+        timeloom.backend.set_num_threads(2)
+        assert timeloom.backend.get_num_threads() == (2 if OPENMP else 1)
+        _core.matmul(OPERAND, OPERAND)
+        assert _core.last_thread_count() == (2 if OPENMP else 1)
+        timeloom.backend.set_num_threads(1)
+        _core.matmul(OPERAND, OPERAND)
+        assert _core.last_thread_count() == 1
+    finally:
+        timeloom.backend.set_num_threads(0)
+    assert timeloom.backend.get_num_threads() == before
+
+
+def test_set_num_threads_refuses_what_is_no_count() -> None:
+    with pytest.raises(ValueError, match=r"threads: expected a positive integer, or 0 for the default, got -1"):
+        timeloom.backend.set_num_threads(-1)
+    for value in (2.0, "2", None, True):
+        with pytest.raises(TypeError, match=r"threads: expected a positive integer, got"):
+            timeloom.backend.set_num_threads(value)  # type: ignore[arg-type]
