@@ -11,8 +11,8 @@ template <typename Scalar>
 struct GemmPacking {
   const Scalar* right;  // [K, N], or [N, K] when transposed
   bool transposed;
-  index depth;          // K
-  index cols;           // N
+  index depth;  // K
+  index cols;   // N
   Scalar* packed;
 };
 
@@ -25,7 +25,8 @@ struct Gemm {
   MatrixView<Scalar> outputs;     // [M, N], overwritten
 };
 
-/// outputs += left^T right, summed over rows in chunks: a chain from zero over each chunk of 512 rows, then added.
+/// outputs += left^T right, summed over rows in chunks: a chain from zero over each chunk of 512 rows, then
+/// added.
 template <typename Scalar>
 struct GemmOuter {
   MatrixView<const Scalar> left;   // [K, M]

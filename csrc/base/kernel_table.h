@@ -1,5 +1,6 @@
 /// The one door between the kernels of an ISA and the rest: a table of functions.
-/// A function that takes a Worker does that worker's share and may be called by one thread or by several together.
+/// A function that takes a Worker does that worker's share and may be called by one thread or by several
+/// together.
 #pragma once
 
 #include "base/gemm.h"

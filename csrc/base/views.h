@@ -19,8 +19,8 @@ struct MatrixView {
   index row_stride;
 };
 
-/// Rows of a batch over time: element (row, step, column) is data[row * row_stride + step * step_stride + column].
-/// Not owned; the columns are contiguous.
+/// Rows of a batch over time: element (row, step, column) is data[row * row_stride + step * step_stride +
+/// column]. Not owned; the columns are contiguous.
 template <typename Scalar>
 struct SequenceView {
   Scalar* data;

@@ -3,7 +3,8 @@
 
 namespace timeloom {
 
-/// Thread `index` of `count` that run the same kernel together. `wait(barrier)` returns once all have called it.
+/// Thread `index` of `count` that run the same kernel together. `wait(barrier)` returns once all have called
+/// it.
 struct Worker {
   int index;
   int count;

@@ -21,13 +21,14 @@ index panels_of(index cols, index lanes) { return (cols + 4 * lanes - 1) / (4 * 
 
 /// a [M, K] times b [K, N] or its transpose, plus bias.
 template <class Scalar>
-py::array multiply(const Kernels<Scalar>& kernels, const py::array& a, const py::array& b, const py::array& bias,
-                   bool has_bias, bool transpose_b, int threads) {
+py::array multiply(const Kernels<Scalar>& kernels, const py::array& a, const py::array& b,
+                   const py::array& bias, bool has_bias, bool transpose_b, int threads) {
   const index rows = a.shape(0), depth = a.shape(1), cols = b.shape(transpose_b ? 0 : 1);
   py::array_t<Scalar> outputs({rows, cols});
   if (rows == 0 || cols == 0) return outputs;
   const Workspace packed = workspace_of<Scalar>(panels_of(cols, kernels.lanes) * depth * 4 * kernels.lanes);
-  const GemmPacking<Scalar> packing{static_cast<const Scalar*>(b.data()), transpose_b, depth, cols, packed.as<Scalar>()};
+  const GemmPacking<Scalar> packing{static_cast<const Scalar*>(b.data()), transpose_b, depth, cols,
+                                    packed.as<Scalar>()};
   const Gemm<Scalar> call{{static_cast<const Scalar*>(a.data()), rows, depth, depth},
                           packed.as<const Scalar>(),
                           has_bias ? static_cast<const Scalar*>(bias.data()) : nullptr,
@@ -42,7 +43,8 @@ py::array multiply(const Kernels<Scalar>& kernels, const py::array& a, const py:
 
 /// The transpose of a [K, M] times b [K, N], by the rule of weight gradients.
 template <class Scalar>
-py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, const py::array& b, int requested) {
+py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, const py::array& b,
+                         int requested) {
   const index depth = a.shape(0), rows = a.shape(1), cols = b.shape(1);
   py::array_t<Scalar> outputs({rows, cols});
   std::fill_n(outputs.mutable_data(), rows * cols, Scalar(0));
@@ -51,7 +53,8 @@ py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, con
   const index width = 4 * kernels.lanes;
   const double work = work_of(rows, cols, depth);
   const int threads = checked_threads(requested, work);
-  const Workspace packed = workspace_of<Scalar>(panels_of(cols, kernels.lanes) * std::min(depth, kChunk) * width);
+  const Workspace packed =
+      workspace_of<Scalar>(panels_of(cols, kernels.lanes) * std::min(depth, kChunk) * width);
   const Workspace pointers = workspace_of<const Scalar*>(threads * kChunk);
   const Workspace scratch = workspace_of<Scalar>(threads * rows * width);
   const GemmOuter<Scalar> call{{static_cast<const Scalar*>(a.data()), depth, rows, rows},
@@ -64,14 +67,15 @@ py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, con
   return outputs;
 }
 
-py::array matmul(const py::object& a_object, const py::object& b_object, const py::object& bias_object, bool transpose_a,
-                 bool transpose_b, int threads, const std::string& isa) {
+py::array matmul(const py::object& a_object, const py::object& b_object, const py::object& bias_object,
+                 bool transpose_a, bool transpose_b, int threads, const std::string& isa) {
   const py::array a = checked_array(a_object, "a");
   const py::array b = checked_array(b_object, "b", element_type(a));
   check_rank(a, "a", 2);
   check_rank(b, "b", 2);
   if (transpose_a && (transpose_b || !bias_object.is_none())) {
-    refuse("transpose_a", "no bias and transpose_b=False beside it", transpose_b ? "transpose_b=True" : "a bias");
+    refuse("transpose_a", "no bias and transpose_b=False beside it",
+           transpose_b ? "transpose_b=True" : "a bias");
   }
   const index depth = a.shape(transpose_a ? 0 : 1);
   if (b.shape(transpose_b ? 1 : 0) != depth) {
@@ -93,9 +97,11 @@ py::array matmul(const py::object& a_object, const py::object& b_object, const p
 }  // namespace
 
 void bind_gemm(py::module_& module) {
-  module.def("matmul", &matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(), py::arg("transpose_a") = false,
-             py::arg("transpose_b") = false, py::kw_only(), py::arg("_threads") = 0, py::arg("_isa") = "",
-             "a @ b (+ bias), every element one chain of fma in ascending order; transpose_a: the rule of weight gradients.");
+  module.def("matmul", &matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(),
+             py::arg("transpose_a") = false, py::arg("transpose_b") = false, py::kw_only(),
+             py::arg("_threads") = 0, py::arg("_isa") = "",
+             "a @ b (+ bias), every element one chain of fma in ascending order; transpose_a: the rule of "
+             "weight gradients.");
 }
 
 }  // namespace timeloom

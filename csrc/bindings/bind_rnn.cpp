@@ -18,7 +18,8 @@
 namespace timeloom {
 namespace {
 
-/// What forward gives to backward: the call, the arrays it points into, and what was kept. Opaque in Python, never changed.
+/// What forward gives to backward: the call, the arrays it points into, and what was kept. Opaque in Python,
+/// never changed.
 struct RnnCache {
   ElementType type;
   std::string isa;
@@ -47,13 +48,15 @@ py::array_t<Scalar> empty_array(std::vector<index> shape) {
 
 PlanRequest checked_request(int threads, const std::string& path, index state_block) {
   if (threads < 0) refuse("_threads", "0 (the default) or a positive integer", std::to_string(threads));
-  if (state_block < 0) refuse("_k_block", "0 (the default) or a positive integer", std::to_string(state_block));
+  if (state_block < 0)
+    refuse("_k_block", "0 (the default) or a positive integer", std::to_string(state_block));
   return {threads, path, state_block};
 }
 
 /// Multiply-adds of a call; below some thousands giving the GIL back costs more than it lets others do.
 double work_of(const CellInfo& info, const RnnSizes& sizes) {
-  return static_cast<double>(sizes.batch) * static_cast<double>(sizes.steps) * static_cast<double>(sizes.units) *
+  return static_cast<double>(sizes.batch) * static_cast<double>(sizes.steps) *
+         static_cast<double>(sizes.units) *
          static_cast<double>(info.input_gates * sizes.features + info.state_gates * sizes.units);
 }
 
@@ -82,9 +85,10 @@ const Scalar* data_of(const py::array& array) {
 
 template <class Scalar>
 py::tuple forward(const std::string& cell, const py::array& inputs, const py::object& kernel_object,
-                  const py::object& recurrent_object, const py::object& bias_object, const py::object& initial_object,
-                  const std::string& activation, const std::string& recurrent_activation, bool go_backwards,
-                  bool return_sequences, bool keep, const PlanRequest& request, const std::string& isa) {
+                  const py::object& recurrent_object, const py::object& bias_object,
+                  const py::object& initial_object, const std::string& activation,
+                  const std::string& recurrent_activation, bool go_backwards, bool return_sequences,
+                  bool keep, const PlanRequest& request, const std::string& isa) {
   constexpr ElementType type = sizeof(Scalar) == 4 ? ElementType::float32 : ElementType::float64;
   const KernelTable& table = table_for(isa.c_str());
   auto cache = std::make_unique<RnnCache>();
@@ -105,7 +109,8 @@ py::tuple forward(const std::string& cell, const py::array& inputs, const py::ob
   const index units = call.sizes.units;
   if (units == 0) refuse("recurrent_kernel", "at least one unit", "shape " + shape_text(shape_of(recurrent)));
   check_shape(recurrent, "recurrent_kernel", {units, info.state_gates * units});
-  const py::array kernel = optional_array(kernel_object, "kernel", type, {call.sizes.features, info.input_gates * units});
+  const py::array kernel =
+      optional_array(kernel_object, "kernel", type, {call.sizes.features, info.input_gates * units});
   cache->arrays = {inputs, kernel, recurrent};
   call.inputs = data_of<Scalar>(inputs);
   call.kernel = data_of<Scalar>(kernel);
@@ -172,8 +177,8 @@ py::tuple forward(const std::string& cell, const py::array& inputs, const py::ob
 }
 
 template <class Scalar>
-py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object, const py::object& d_states_object,
-                   bool need_inputs, const PlanRequest& request) {
+py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object,
+                   const py::object& d_states_object, bool need_inputs, const PlanRequest& request) {
   const auto& call = std::get<RecurrentCall<Scalar>>(cache.call);
   const auto& memory = std::get<RecurrentMemory<Scalar>>(cache.memory);
   const CellInfo& info = *call.cell->info;
@@ -201,8 +206,8 @@ py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object, co
     }
     for (int which = 0; which < info.states; ++which) {
       if (d_states[which].is_none()) continue;
-      d_final_arrays.push_back(optional_array(d_states[which], "d_states[" + std::to_string(which) + "]", cache.type,
-                                              {sizes.batch, sizes.units}));
+      d_final_arrays.push_back(optional_array(d_states[which], "d_states[" + std::to_string(which) + "]",
+                                              cache.type, {sizes.batch, sizes.units}));
       d_final[which] = data_of<Scalar>(d_final_arrays.back());
     }
   }
@@ -232,9 +237,8 @@ py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object, co
     gradients.d_initial[which] = array.mutable_data();
     d_initial[which] = std::move(array);
   }
-  without_gil(work_of(info, sizes), [&] {
-    recurrent_backward(call, memory, d_sequence, d_last, d_final, gradients, request);
-  });
+  without_gil(work_of(info, sizes),
+              [&] { recurrent_backward(call, memory, d_sequence, d_last, d_final, gradients, request); });
   return py::make_tuple(d_inputs, d_kernel, d_recurrent, d_bias, d_initial);
 }
 
@@ -263,7 +267,8 @@ void bind_rnn(py::module_& module) {
         return std::visit([](const auto& memory) { return memory.bytes(); }, cache.memory);
       });
   module.def("rnn_cells", &cells,
-             "The list of cells: name -> input_gates, state_gates, states, bias_rows, activation, recurrent_activation.");
+             "The list of cells: name -> input_gates, state_gates, states, bias_rows, activation, "
+             "recurrent_activation.");
   module.def(
       "rnn_paths",
       [] { return std::vector<std::string>(std::begin(rnn_path_names), std::end(rnn_path_names)); },
@@ -272,32 +277,36 @@ void bind_rnn(py::module_& module) {
       "rnn_forward",
       [](const std::string& cell, const py::object& inputs_object, const py::object& kernel,
          const py::object& recurrent_kernel, const py::object& bias, const py::object& initial_states,
-         const std::string& activation, const std::string& recurrent_activation, bool go_backwards, bool return_sequences,
-         bool keep, int threads, const std::string& isa, const std::string& path, index k_block) {
+         const std::string& activation, const std::string& recurrent_activation, bool go_backwards,
+         bool return_sequences, bool keep, int threads, const std::string& isa, const std::string& path,
+         index k_block) {
         const py::array inputs = checked_array(inputs_object, "inputs");
         const PlanRequest request = checked_request(threads, path, k_block);
         return with_scalar(element_type(inputs), [&](auto scalar) {
-          return forward<decltype(scalar)>(cell, inputs, kernel, recurrent_kernel, bias, initial_states, activation,
-                                           recurrent_activation, go_backwards, return_sequences, keep, request, isa);
+          return forward<decltype(scalar)>(cell, inputs, kernel, recurrent_kernel, bias, initial_states,
+                                           activation, recurrent_activation, go_backwards, return_sequences,
+                                           keep, request, isa);
         });
       },
       py::arg("cell"), py::arg("inputs"), py::arg("kernel"), py::arg("recurrent_kernel"), py::arg("bias"),
-      py::arg("initial_states"), py::arg("activation"), py::arg("recurrent_activation"), py::arg("go_backwards"),
-      py::arg("return_sequences"), py::arg("keep"), py::kw_only(), py::arg("_threads") = 0, py::arg("_isa") = "",
-      py::arg("_path") = "", py::arg("_k_block") = 0,
-      "Runs a cell over inputs [B, T, F]. Returns (outputs [B, T, U] or [B, U], final states, cache or None).");
+      py::arg("initial_states"), py::arg("activation"), py::arg("recurrent_activation"),
+      py::arg("go_backwards"), py::arg("return_sequences"), py::arg("keep"), py::kw_only(),
+      py::arg("_threads") = 0, py::arg("_isa") = "", py::arg("_path") = "", py::arg("_k_block") = 0,
+      "Runs a cell over inputs [B, T, F]. Returns (outputs [B, T, U] or [B, U], final states, cache or "
+      "None).");
   module.def(
       "rnn_backward",
-      [](const RnnCache& cache, const py::object& d_outputs, const py::object& d_states, bool need_inputs, int threads,
-         const std::string& path, index k_block) {
+      [](const RnnCache& cache, const py::object& d_outputs, const py::object& d_states, bool need_inputs,
+         int threads, const std::string& path, index k_block) {
         const PlanRequest request = checked_request(threads, path, k_block);
         return with_scalar(cache.type, [&](auto scalar) {
           return backward<decltype(scalar)>(cache, d_outputs, d_states, need_inputs, request);
         });
       },
-      py::arg("cache"), py::arg("d_outputs"), py::arg("d_states"), py::kw_only(), py::arg("need_inputs") = true,
-      py::arg("_threads") = 0, py::arg("_path") = "", py::arg("_k_block") = 0,
-      "Gradients of rnn_forward: (d_inputs or None, d_kernel, d_recurrent_kernel, d_bias or None, d_initial_states).");
+      py::arg("cache"), py::arg("d_outputs"), py::arg("d_states"), py::kw_only(),
+      py::arg("need_inputs") = true, py::arg("_threads") = 0, py::arg("_path") = "", py::arg("_k_block") = 0,
+      "Gradients of rnn_forward: (d_inputs or None, d_kernel, d_recurrent_kernel, d_bias or None, "
+      "d_initial_states).");
 }
 
 }  // namespace timeloom

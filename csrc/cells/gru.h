@@ -30,7 +30,8 @@ struct Gru {
   };
 
   template <class V, class Pair>
-  TIMELOOM_INLINE static void forward(const Pair& pair, const V* sum, const V* state, V* next, V* kept) noexcept {
+  TIMELOOM_INLINE static void forward(const Pair& pair, const V* sum, const V* state, V* next,
+                                      V* kept) noexcept {
     const V s = sum[0];
     const V z = pair.recurrent(sum[1]);
     const V r = pair.recurrent(sum[2]);
@@ -43,8 +44,8 @@ struct Gru {
   }
 
   template <class V, class Pair>
-  TIMELOOM_INLINE static void backward(const Pair& pair, const V* kept, const V* state, const V*, const V* d_next,
-                                       V* d_sum, V* d_state) noexcept {
+  TIMELOOM_INLINE static void backward(const Pair& pair, const V* kept, const V* state, const V*,
+                                       const V* d_next, V* d_sum, V* d_state) noexcept {
     const V s = kept[0], z = kept[1], r = kept[2], g = kept[3];
     const V d_g = d_next[0] * (V::broadcast(1) - z) * pair.activation_gradient(g);
     d_sum[0] = d_g * r;

@@ -29,14 +29,16 @@ struct GruResetBefore {
 
   /// First phase: the gates and the operand of the second product.
   template <class V, class Pair>
-  TIMELOOM_INLINE static void operand(const Pair& pair, const V* sum, const V* state, V* kept, V* operand) noexcept {
+  TIMELOOM_INLINE static void operand(const Pair& pair, const V* sum, const V* state, V* kept,
+                                      V* operand) noexcept {
     kept[0] = pair.recurrent(sum[0]);
     kept[1] = pair.recurrent(sum[1]);
     *operand = kept[1] * state[0];
   }
 
   template <class V, class Pair>
-  TIMELOOM_INLINE static void forward(const Pair& pair, const V* sum, const V* state, V* next, V* kept) noexcept {
+  TIMELOOM_INLINE static void forward(const Pair& pair, const V* sum, const V* state, V* next,
+                                      V* kept) noexcept {
     const V z = kept[0];
     const V g = pair.activation(sum[2]);
     next[0] = fma(z, state[0], (V::broadcast(1) - z) * g);
@@ -44,8 +46,8 @@ struct GruResetBefore {
   }
 
   template <class V, class Pair>
-  TIMELOOM_INLINE static void backward(const Pair& pair, const V* kept, const V* state, const V*, const V* d_next,
-                                       V* d_sum, V* d_state) noexcept {
+  TIMELOOM_INLINE static void backward(const Pair& pair, const V* kept, const V* state, const V*,
+                                       const V* d_next, V* d_sum, V* d_state) noexcept {
     const V z = kept[0], g = kept[2];
     d_sum[0] = d_next[0] * (state[0] - g) * pair.recurrent_gradient(z);
     d_sum[2] = d_next[0] * (V::broadcast(1) - z) * pair.activation_gradient(g);
@@ -54,8 +56,8 @@ struct GruResetBefore {
 
   /// The rest of backward, once the gradient of the operand is known.
   template <class V, class Pair>
-  TIMELOOM_INLINE static void operand_backward(const Pair& pair, const V* kept, const V* state, const V d_operand,
-                                               V* d_sum, V* d_state) noexcept {
+  TIMELOOM_INLINE static void operand_backward(const Pair& pair, const V* kept, const V* state,
+                                               const V d_operand, V* d_sum, V* d_state) noexcept {
     const V r = kept[1];
     d_sum[1] = d_operand * state[0] * pair.recurrent_gradient(r);
     d_state[0] = fma(d_operand, r, d_state[0]);

@@ -1,4 +1,5 @@
-// The list of cells: bindings, ops, benches and tests learn of a cell from here. One include and one word add a cell.
+// The list of cells: bindings, ops, benches and tests learn of a cell from here. One include and one word add
+// a cell.
 #pragma once
 
 #include "cells/gru.h"

@@ -1,13 +1,14 @@
-// One file, one cell: its equations forward and backward on vectors of units, nothing of time, batch, threads or memory.
+// One file, one cell: its equations forward and backward on vectors of units, nothing of time, batch, threads
+// or memory.
 #pragma once
 
 #include "simd/vec.h"
 
-/// Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000), as in Keras:
+/// Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000), as in
+/// Keras:
 ///
-///     i = rec(i')   f = rec(f')   g = act(g')   o = rec(o')        primes: x W + h U + b, gate order i, f, c, o
-///     c_next = f c + i g
-///     h_next = o act(c_next)
+///     i = rec(i')   f = rec(f')   g = act(g')   o = rec(o')        primes: x W + h U + b, gate order i, f,
+///     c, o c_next = f c + i g h_next = o act(c_next)
 ///
 /// States h, c. Kept: i, f, g, o. act(c_next) is computed again in backward: that is cheaper than keeping it.
 struct Lstm {
@@ -29,7 +30,8 @@ struct Lstm {
   };
 
   template <class V, class Pair>
-  TIMELOOM_INLINE static void forward(const Pair& pair, const V* sum, const V* state, V* next, V* kept) noexcept {
+  TIMELOOM_INLINE static void forward(const Pair& pair, const V* sum, const V* state, V* next,
+                                      V* kept) noexcept {
     const V i = pair.recurrent(sum[0]);
     const V f = pair.recurrent(sum[1]);
     const V g = pair.activation(sum[2]);

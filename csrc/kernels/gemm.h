@@ -62,7 +62,8 @@ void gemm(const Gemm<typename V::scalar>& call, const Worker& worker) noexcept {
               if (begin > 0) {
                 acc[i][v] = load_lanes<V>(target[i] + v * V::kLanes, remaining);
               } else {
-                acc[i][v] = call.bias ? load_lanes<V>(call.bias + column + v * V::kLanes, remaining) : V::zero();
+                acc[i][v] =
+                    call.bias ? load_lanes<V>(call.bias + column + v * V::kLanes, remaining) : V::zero();
               }
             }
           }
@@ -108,8 +109,9 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
     }
     for (index row = 0; row < count; ++row) left[row] = call.left.data + (begin + row) * call.left.row_stride;
     worker.wait(worker.barrier);
-    outer_product<4, V>(static_cast<const Scalar* const*>(left), call.left.cols, call.packed, packed_rows * kColumns,
-                        kColumns, panels, count, scratch, worker, [&](index panel, index row, int v, const V& sum) {
+    outer_product<4, V>(static_cast<const Scalar* const*>(left), call.left.cols, call.packed,
+                        packed_rows * kColumns, kColumns, panels, count, scratch, worker,
+                        [&](index panel, index row, int v, const V& sum) {
                           const index column = panel * kColumns + v * V::kLanes;
                           Scalar* target = call.outputs.data + row * call.outputs.row_stride + column;
                           store_lanes(load_lanes<V>(target, cols - column) + sum, target, cols - column);

@@ -1,8 +1,8 @@
 // Weight gradients: sums over rows (time and batch) of a left row times a right row.
 //
-// One element is a chain from zero over the rows of a chunk, in ascending order, and is then added to the result. The
-// chunk is a function of the shape only and threads divide the elements, so any number of threads gives the same bits; and
-// short chains that are added are far more accurate than one long chain.
+// One element is a chain from zero over the rows of a chunk, in ascending order, and is then added to the
+// result. The chunk is a function of the shape only and threads divide the elements, so any number of threads
+// gives the same bits; and short chains that are added are far more accurate than one long chain.
 #pragma once
 
 #include "kernels/tile.h"
@@ -14,8 +14,9 @@ constexpr index kOuterBlock = 128;
 /// for the worker's share of all (panel, column). `add(panel, column, v, sum)` adds one vector to the result.
 /// scratch: [columns][kVectors * L], the worker's own.
 template <int kVectors, class V, class Add, class Scalar = typename V::scalar>
-void outer_product(const Scalar* const* rows, index columns, const Scalar* right, index right_panel, index right_stride,
-                   index panels, index count, Scalar* scratch, const Worker& worker, Add&& add) noexcept {
+void outer_product(const Scalar* const* rows, index columns, const Scalar* right, index right_panel,
+                   index right_stride, index panels, index count, Scalar* scratch, const Worker& worker,
+                   Add&& add) noexcept {
   constexpr int kRows = tile_rows<V>(kVectors);
   constexpr index kWidth = kVectors * V::kLanes;
   const Share share = share_of(panels * columns, worker);
@@ -42,7 +43,8 @@ void outer_product(const Scalar* const* rows, index columns, const Scalar* right
             }
           }
           multiply_add_outer<kHeight, kVectors>(acc, rows + from, first,
-                                                right + panel * right_panel + from * right_stride, right_stride, block);
+                                                right + panel * right_panel + from * right_stride,
+                                                right_stride, block);
           TIMELOOM_UNROLL
           for (int i = 0; i < kHeight; ++i) {
             TIMELOOM_UNROLL

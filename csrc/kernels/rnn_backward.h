@@ -1,8 +1,9 @@
 // The time loop in reverse: backpropagation through time.
 //
-// Per step: the cell turns the gradient of its states into those of its sums; one product with the transposed weights gives
-// the gradient of the step before. Per chunk of about 512 rows, while the gradients of the sums are in cache: dx, and the
-// weight gradients, for which the same memory serves, unpacked, as packed right operand.
+// Per step: the cell turns the gradient of its states into those of its sums; one product with the transposed
+// weights gives the gradient of the step before. Per chunk of about 512 rows, while the gradients of the sums
+// are in cache: dx, and the weight gradients, for which the same memory serves, unpacked, as packed right
+// operand.
 #pragma once
 
 #include "kernels/outer.h"
@@ -106,8 +107,9 @@ class BackwardProducts {
             }
             multiply_segments(acc, left, weights + begin * kSegment * Shape::kColumns, kSegment, end - begin);
             for (int i = 0; i < kRows; ++i) {
-              Scalar* target = (kPhase == 0 ? d_state(0, first + i) : call_.d_operand + (first + i) * padded_units_) +
-                               column * Shape::kColumns;
+              Scalar* target =
+                  (kPhase == 0 ? d_state(0, first + i) : call_.d_operand + (first + i) * padded_units_) +
+                  column * Shape::kColumns;
               TIMELOOM_UNROLL
               for (int v = 0; v < 4; ++v) acc[i][v].store(target + v * V::kLanes);
             }
@@ -119,7 +121,8 @@ class BackwardProducts {
   }
 
   template <int kPhase>
-  TIMELOOM_INLINE void start_of_chain(V (&acc)[4], index row, index step, index column, bool fresh) const noexcept {
+  TIMELOOM_INLINE void start_of_chain(V (&acc)[4], index row, index step, index column,
+                                      bool fresh) const noexcept {
     const index unit = column * Shape::kColumns;
     const Scalar* source = kPhase == 0 ? d_state(0, row) : call_.d_operand + row * padded_units_;
     const Scalar* from_above = kPhase == 0 && fresh && step > 0 ? upstream(row, step - 1) : nullptr;
@@ -135,8 +138,8 @@ class BackwardProducts {
 
   /// acc += left times weights over `segments` panels of d sums, `length` elements of each.
   template <int kRows>
-  TIMELOOM_INLINE void multiply_segments(V (&acc)[kRows][4], const Scalar* (&left)[kRows], const Scalar* weights,
-                                         index length, index segments) const noexcept {
+  TIMELOOM_INLINE void multiply_segments(V (&acc)[kRows][4], const Scalar* (&left)[kRows],
+                                         const Scalar* weights, index length, index segments) const noexcept {
     for (index segment = 0; segment < segments; ++segment) {
       const Scalar* at[kRows];
       for (int i = 0; i < kRows; ++i) at[i] = left[i] + segment * panel_stride_;
@@ -207,8 +210,8 @@ class BackwardProducts {
       }
     }
     constexpr CellInfo info = Cell::kInfo;
-    outer<Shape::kInputBegin, Shape::kInputEnd>(inputs, call_.sizes.features, count, call_.d_kernel, info.input_gates,
-                                                info.input_gate);
+    outer<Shape::kInputBegin, Shape::kInputEnd>(inputs, call_.sizes.features, count, call_.d_kernel,
+                                                info.input_gates, info.input_gate);
     outer<Shape::state_begin(0), Shape::state_end(0)>(before, units_, count, call_.d_recurrent_kernel,
                                                       info.state_gates, info.state_gate);
     if constexpr (Shape::kPhases == 2) {
@@ -226,8 +229,8 @@ class BackwardProducts {
       const index units = units_;
       Scalar* scratch = call_.scratch + worker_.index * (columns_of_scratch() * Shape::kWidth);
       outer_product<kEnd - kBegin, V>(
-          rows, columns, call_.d_accumulators + kBegin * V::kLanes, panel_stride_, Shape::kWidth, panels_, count, scratch,
-          worker_, [=](index panel, index column, int v, const V& sum) {
+          rows, columns, call_.d_accumulators + kBegin * V::kLanes, panel_stride_, Shape::kWidth, panels_,
+          count, scratch, worker_, [=](index panel, index column, int v, const V& sum) {
             const int accumulator = (kBegin + v) / Shape::kTiles;
             const index unit = panel * Shape::kUnits + (kBegin + v) % Shape::kTiles * V::kLanes;
             Scalar* target = result + column * gates * units + gate_of[accumulator] * units + unit;
@@ -280,11 +283,12 @@ class BackwardProducts {
 template <class Cell, class V, class Pair>
 class BackwardPass : BackwardProducts<Cell, V> {
   using Base = BackwardProducts<Cell, V>;
-  using typename Base::Scalar;
-  using typename Base::Shape;
-  using Base::add_upstream, Base::d_state, Base::d_sums, Base::for_own_units, Base::input_gradient, Base::kept;
+  using Base::add_upstream, Base::d_state, Base::d_sums, Base::for_own_units, Base::input_gradient,
+      Base::kept;
   using Base::call_, Base::worker_, Base::units_, Base::padded_units_;
   using Base::output, Base::previous_output, Base::state, Base::weight_gradients;
+  using typename Base::Scalar;
+  using typename Base::Shape;
 
  public:
   BackwardPass(const RnnBackward<Scalar>& call, const Pair& pair, const Worker& worker) noexcept
@@ -318,12 +322,14 @@ class BackwardPass : BackwardProducts<Cell, V> {
     if constexpr (Cell::kInfo.kept > 0) {
       const Scalar* source = kept(panel, row, step) + tile * V::kLanes;
       TIMELOOM_UNROLL
-      for (int value = 0; value < Cell::kInfo.kept; ++value) keep[value] = V::load(source + value * Shape::kUnits);
+      for (int value = 0; value < Cell::kInfo.kept; ++value)
+        keep[value] = V::load(source + value * Shape::kUnits);
     }
     const index unit = panel * Shape::kUnits + tile * V::kLanes;
     old[0] = load_lanes<V>(previous_output(row, step) + unit, units_ - unit);
     TIMELOOM_UNROLL
-    for (int which = 1; which < Cell::kInfo.states; ++which) old[which] = V::load(state(which, row, step) + unit);
+    for (int which = 1; which < Cell::kInfo.states; ++which)
+      old[which] = V::load(state(which, row, step) + unit);
   }
 
   TIMELOOM_NOINLINE void cell_backward(index panel, index row, index step, index slot) noexcept {
@@ -335,9 +341,11 @@ class BackwardPass : BackwardProducts<Cell, V> {
       load_unit(panel, row, step, tile, keep, old);
       next[0] = load_lanes<V>(output(row, step) + unit, units_ - unit);
       TIMELOOM_UNROLL
-      for (int which = 1; which < Cell::kInfo.states; ++which) next[which] = V::load(state(which, row, step + 1) + unit);
+      for (int which = 1; which < Cell::kInfo.states; ++which)
+        next[which] = V::load(state(which, row, step + 1) + unit);
       TIMELOOM_UNROLL
-      for (int which = 0; which < Cell::kInfo.states; ++which) d_next[which] = V::load(d_state(which, row) + unit);
+      for (int which = 0; which < Cell::kInfo.states; ++which)
+        d_next[which] = V::load(d_state(which, row) + unit);
       if constexpr (Shape::kPhases == 2) {
         TIMELOOM_UNROLL
         for (int a = 0; a < Shape::kAccumulators; ++a) d_sum[a] = V::zero();
@@ -379,7 +387,8 @@ class BackwardPass : BackwardProducts<Cell, V> {
 template <class Cell, class V>
 void rnn_backward(const RnnBackward<typename V::scalar>& call, const Worker& worker) noexcept {
   using Default = FixedPair<Cell::kInfo.activation, Cell::kInfo.recurrent_activation>;
-  if (call.activation == Cell::kInfo.activation && call.recurrent_activation == Cell::kInfo.recurrent_activation) {
+  if (call.activation == Cell::kInfo.activation &&
+      call.recurrent_activation == Cell::kInfo.recurrent_activation) {
     BackwardPass<Cell, V, Default>(call, Default{}, worker).run();
   } else {
     const ChosenPair pair{call.activation, call.recurrent_activation};

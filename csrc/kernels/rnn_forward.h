@@ -1,4 +1,5 @@
-// The time loop forward. Knows no cell by name: the sums of a tile are made here, Cell::forward turns them into states.
+// The time loop forward. Knows no cell by name: the sums of a tile are made here, Cell::forward turns them
+// into states.
 #pragma once
 
 #include "cells/activations.h"
@@ -25,7 +26,8 @@ struct FixedPair {
   }
 };
 
-/// The activations of any other pair: one copy of the switch for all cells, called per vector and always predicted.
+/// The activations of any other pair: one copy of the switch for all cells, called per vector and always
+/// predicted.
 template <class V>
 TIMELOOM_NOINLINE V activate_any(Activation kind, V x) noexcept {
   return activate(kind, x);
@@ -58,8 +60,8 @@ struct ChosenPair {
   }
 };
 
-/// The rows and panels of one worker. Batch slices own rows and meet nobody; unit slices own panels, and every step ends
-/// with a barrier because the next one reads the states of all units.
+/// The rows and panels of one worker. Batch slices own rows and meet nobody; unit slices own panels, and
+/// every step ends with a barrier because the next one reads the states of all units.
 template <class Cell, class V>
 class ForwardProducts {
  protected:
@@ -80,7 +82,9 @@ class ForwardProducts {
     if (call_.path.unit_slices) worker_.wait(worker_.barrier);
   }
 
-  const Scalar* panel_weights(index panel) const noexcept { return call_.packed + panel * Shape::block(call_.sizes); }
+  const Scalar* panel_weights(index panel) const noexcept {
+    return call_.packed + panel * Shape::block(call_.sizes);
+  }
 
   const Scalar* input(index row, index step) const noexcept {
     return call_.inputs.data + row * call_.inputs.row_stride + step * call_.inputs.step_stride;
@@ -111,7 +115,8 @@ class ForwardProducts {
     return call_.states[which] + ((call_.state_slots == 1 ? 0 : slot) * batch_ + row) * padded_units_;
   }
 
-  /// The input product of steps [begin, end): accumulators = bias + x W. A tile may span rows of several steps.
+  /// The input product of steps [begin, end): accumulators = bias + x W. A tile may span rows of several
+  /// steps.
   void project(index begin, index end) const noexcept {
     const index width = rows_.end - rows_.begin;
     for (index panel = own_panels_.begin; panel < own_panels_.end; ++panel) {
@@ -138,7 +143,7 @@ class ForwardProducts {
 
   template <int kRows>
   TIMELOOM_NOINLINE void project_tile(const Scalar* weights, const Scalar* const (&x)[kRows],
-                                     Scalar* const (&target)[kRows]) const noexcept {
+                                      Scalar* const (&target)[kRows]) const noexcept {
     V acc[kRows][Shape::kVectors];
     start_from_bias<kRows, 0, Shape::kVectors>(acc, weights);
     multiply_add<kRows, Shape::kInputBegin, Shape::kInputEnd>(acc, x, weights + Shape::input_offset(),
@@ -146,11 +151,11 @@ class ForwardProducts {
     store_accumulators<kRows, 0, Shape::kVectors>(acc, target);
   }
 
-  /// The sums of one tile of one step over units [begin, end): into `sums` [rows, width] after the last block, else
-  /// stored for the next one.
+  /// The sums of one tile of one step over units [begin, end): into `sums` [rows, width] after the last
+  /// block, else stored for the next one.
   template <int kPhase, int kRows>
   TIMELOOM_NOINLINE void step_tile(index panel, index step, index slot, index first, index begin, index end,
-                                  Scalar* sums) const noexcept {
+                                   Scalar* sums) const noexcept {
     constexpr int kBegin = Shape::phase_begin(kPhase);
     constexpr int kEnd = Shape::phase_end(kPhase);
     constexpr int kInputBegin = Shape::kInputBegin > kBegin ? Shape::kInputBegin : kBegin;
@@ -175,8 +180,7 @@ class ForwardProducts {
       left[i] = (kPhase == 0 ? previous_output(first + i, step) : operand(first + i, step)) + begin;
     }
     multiply_add<kRows, Shape::state_begin(kPhase), Shape::state_end(kPhase)>(
-        acc, left,
-        weights + Shape::state_offset(call_.sizes, kPhase) + begin * Shape::state_width(kPhase),
+        acc, left, weights + Shape::state_offset(call_.sizes, kPhase) + begin * Shape::state_width(kPhase),
         Shape::state_width(kPhase), end - begin);
     Scalar* target[kRows];
     for (int i = 0; i < kRows; ++i) {
@@ -219,10 +223,11 @@ class ForwardProducts {
 template <class Cell, class V, class Pair>
 class ForwardPass : ForwardProducts<Cell, V> {
   using Base = ForwardProducts<Cell, V>;
+  using Base::call_, Base::rows_, Base::own_panels_, Base::units_;
+  using Base::kept, Base::meet, Base::operand, Base::output, Base::previous_output, Base::project,
+      Base::state;
   using typename Base::Scalar;
   using typename Base::Shape;
-  using Base::call_, Base::rows_, Base::own_panels_, Base::units_;
-  using Base::kept, Base::meet, Base::operand, Base::output, Base::previous_output, Base::project, Base::state;
 
  public:
   ForwardPass(const RnnForward<Scalar>& call, const Pair& pair, const Worker& worker) noexcept
@@ -258,7 +263,8 @@ class ForwardPass : ForwardProducts<Cell, V> {
         for (index tile = 0; tile < tiles.count; ++tile) {
           const index count = tiles.quotient + (tile < tiles.remainder);
           with_rows<Shape::kRows>(count, [&](auto rows) {
-            this->template step_tile<kPhase, decltype(rows)::value>(panel, step, slot, first, begin, end, sums);
+            this->template step_tile<kPhase, decltype(rows)::value>(panel, step, slot, first, begin, end,
+                                                                    sums);
           });
           if (end == units_) finish<kPhase>(panel, step, first, static_cast<int>(count), sums);
           first += count;
@@ -283,7 +289,8 @@ class ForwardPass : ForwardProducts<Cell, V> {
         }
         old[0] = load_lanes<V>(before + unit, count);
         TIMELOOM_UNROLL
-        for (int which = 1; which < Cell::kInfo.states; ++which) old[which] = V::load(state(which, row, step) + unit);
+        for (int which = 1; which < Cell::kInfo.states; ++which)
+          old[which] = V::load(state(which, row, step) + unit);
         if constexpr (Shape::kPhases == 2) {
           if constexpr (kPhase == 0) {
             V second;
@@ -299,7 +306,8 @@ class ForwardPass : ForwardProducts<Cell, V> {
         Cell::forward(pair_, sum, old, next, keep);
         store_lanes(next[0], output(row, step) + unit, count);
         TIMELOOM_UNROLL
-        for (int which = 1; which < Cell::kInfo.states; ++which) next[which].store(state(which, row, step + 1) + unit);
+        for (int which = 1; which < Cell::kInfo.states; ++which)
+          next[which].store(state(which, row, step + 1) + unit);
         if (call_.kept) store_kept(panel, row, step, tile, keep);
       }
     }
@@ -314,7 +322,8 @@ class ForwardPass : ForwardProducts<Cell, V> {
   void load_kept(index panel, index row, index step, int tile, V* keep) noexcept {
     const Scalar* source = kept(panel, row, step) + tile * V::kLanes;
     TIMELOOM_UNROLL
-    for (int value = 0; value < Cell::kInfo.kept; ++value) keep[value] = V::load(source + value * Shape::kUnits);
+    for (int value = 0; value < Cell::kInfo.kept; ++value)
+      keep[value] = V::load(source + value * Shape::kUnits);
   }
 
   const Pair& pair_;
@@ -323,7 +332,8 @@ class ForwardPass : ForwardProducts<Cell, V> {
 template <class Cell, class V>
 void rnn_forward(const RnnForward<typename V::scalar>& call, const Worker& worker) noexcept {
   using Default = FixedPair<Cell::kInfo.activation, Cell::kInfo.recurrent_activation>;
-  if (call.activation == Cell::kInfo.activation && call.recurrent_activation == Cell::kInfo.recurrent_activation) {
+  if (call.activation == Cell::kInfo.activation &&
+      call.recurrent_activation == Cell::kInfo.recurrent_activation) {
     ForwardPass<Cell, V, Default>(call, Default{}, worker).run();
   } else {
     const ChosenPair pair{call.activation, call.recurrent_activation};

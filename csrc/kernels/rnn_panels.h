@@ -1,12 +1,14 @@
 // How the weights of a cell are packed, and the arithmetic of the sizes.
 //
-// A panel is a group of units whose accumulators fill a register tile: [accumulator][tile of units][L]. Four vectors wide
-// for LSTM and GRU (one tile of L units) and for SimpleRNN (four tiles). Units past the last one are zeros.
+// A panel is a group of units whose accumulators fill a register tile: [accumulator][tile of units][L]. Four
+// vectors wide for LSTM and GRU (one tile of L units) and for SimpleRNN (four tiles). Units past the last one
+// are zeros.
 #pragma once
 
 #include "kernels/tile.h"
 
-/// The shape of a panel of `Cell`, all known when compiling. Positions are vectors inside a panel unless named otherwise.
+/// The shape of a panel of `Cell`, all known when compiling. Positions are vectors inside a panel unless
+/// named otherwise.
 template <class Cell, class V>
 struct Panel {
   using Scalar = typename V::scalar;
@@ -48,14 +50,17 @@ struct Panel {
     return kWidth + sizes.features * kInputWidth + sizes.units * (state_width(0) + state_width(1));
   }
 
-  // Transposed weights: by phase [panels of units][P * state width][4L], then [panels of features][P * input width][4L].
+  // Transposed weights: by phase [panels of units][P * state width][4L], then [panels of features][P * input
+  // width][4L].
   static index transposed_state_panel(const RnnSizes& sizes, int phase) {
     return panels(sizes) * state_width(phase) * kColumns;
   }
   static index transposed_state_offset(const RnnSizes& sizes, int phase) {
     return phase == 0 ? 0 : column_panels(sizes.units) * transposed_state_panel(sizes, 0);
   }
-  static index transposed_input_panel(const RnnSizes& sizes) { return panels(sizes) * kInputWidth * kColumns; }
+  static index transposed_input_panel(const RnnSizes& sizes) {
+    return panels(sizes) * kInputWidth * kColumns;
+  }
   static index transposed_input_offset(const RnnSizes& sizes) {
     return column_panels(sizes.units) * (transposed_state_panel(sizes, 0) + transposed_state_panel(sizes, 1));
   }
@@ -78,10 +83,11 @@ void rnn_layout(const RnnSizes& sizes, RnnLayout& layout) noexcept {
   layout.thread_scratch = (sizes.features > sizes.units ? sizes.features : sizes.units) * Shape::kWidth;
 }
 
-/// Copies the columns that feed accumulators [begin, end) of one panel: target [rows][(end - begin) * units of a panel].
+/// Copies the columns that feed accumulators [begin, end) of one panel: target [rows][(end - begin) * units
+/// of a panel].
 template <class Shape, class Scalar>
-void pack_columns(Scalar* target, const Scalar* source, index rows, index units, int gates, const int* gate_of, int begin,
-                  int end, index panel) noexcept {
+void pack_columns(Scalar* target, const Scalar* source, index rows, index units, int gates,
+                  const int* gate_of, int begin, int end, index panel) noexcept {
   const index first = panel * Shape::kUnits;
   const index filled = units - first < Shape::kUnits ? units - first : Shape::kUnits;
   for (index row = 0; row < rows; ++row) {
@@ -94,8 +100,8 @@ void pack_columns(Scalar* target, const Scalar* source, index rows, index units,
   }
 }
 
-/// Packs kernel, recurrent_kernel and bias for the forward products. An accumulator that two bias rows feed starts from
-/// their sum.
+/// Packs kernel, recurrent_kernel and bias for the forward products. An accumulator that two bias rows feed
+/// starts from their sum.
 template <class Cell, class V>
 void rnn_pack(const RnnPacking<typename V::scalar>& packing, const Worker& worker) noexcept {
   using Shape = Panel<Cell, V>;
@@ -119,19 +125,21 @@ void rnn_pack(const RnnPacking<typename V::scalar>& packing, const Worker& worke
       }
       block[column] = start;
     }
-    pack_columns<Shape>(block + Shape::input_offset(), packing.kernel, sizes.features, sizes.units, info.input_gates,
-                        info.input_gate, info.input.begin, info.input.end, panel);
+    pack_columns<Shape>(block + Shape::input_offset(), packing.kernel, sizes.features, sizes.units,
+                        info.input_gates, info.input_gate, info.input.begin, info.input.end, panel);
     for (int phase = 0; phase < info.phases; ++phase) {
-      pack_columns<Shape>(block + Shape::state_offset(sizes, phase), packing.recurrent_kernel, sizes.units, sizes.units,
-                          info.state_gates, info.state_gate, info.state[phase].begin, info.state[phase].end, panel);
+      pack_columns<Shape>(block + Shape::state_offset(sizes, phase), packing.recurrent_kernel, sizes.units,
+                          sizes.units, info.state_gates, info.state_gate, info.state[phase].begin,
+                          info.state[phase].end, panel);
     }
   }
 }
 
-/// One panel of transposed weights: target [P * (end - begin) * units of a panel][4L] holds source[column][gate, unit].
+/// One panel of transposed weights: target [P * (end - begin) * units of a panel][4L] holds
+/// source[column][gate, unit].
 template <class Shape, class Scalar>
-void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, index panels, index units, int gates,
-                           const int* gate_of, int begin, int end, index column_panel) noexcept {
+void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, index panels, index units,
+                           int gates, const int* gate_of, int begin, int end, index column_panel) noexcept {
   const index first = column_panel * Shape::kColumns;
   const index filled = rows - first < Shape::kColumns ? rows - first : Shape::kColumns;
   for (index panel = 0; panel < panels; ++panel) {
@@ -162,15 +170,16 @@ void rnn_pack_transposed(const RnnPacking<typename V::scalar>& packing, const Wo
     for (index column_panel = unit_share.begin; column_panel < unit_share.end; ++column_panel) {
       pack_transposed_panel<Shape>(packing.packed + Shape::transposed_state_offset(sizes, phase) +
                                        column_panel * Shape::transposed_state_panel(sizes, phase),
-                                   packing.recurrent_kernel, sizes.units, panels, sizes.units, info.state_gates,
-                                   info.state_gate, info.state[phase].begin, info.state[phase].end, column_panel);
+                                   packing.recurrent_kernel, sizes.units, panels, sizes.units,
+                                   info.state_gates, info.state_gate, info.state[phase].begin,
+                                   info.state[phase].end, column_panel);
     }
   }
   const Share feature_share = share_of(Shape::column_panels(sizes.features), worker);
   for (index column_panel = feature_share.begin; column_panel < feature_share.end; ++column_panel) {
-    pack_transposed_panel<Shape>(
-        packing.packed + Shape::transposed_input_offset(sizes) + column_panel * Shape::transposed_input_panel(sizes),
-        packing.kernel, sizes.features, panels, sizes.units, info.input_gates, info.input_gate, info.input.begin,
-        info.input.end, column_panel);
+    pack_transposed_panel<Shape>(packing.packed + Shape::transposed_input_offset(sizes) +
+                                     column_panel * Shape::transposed_input_panel(sizes),
+                                 packing.kernel, sizes.features, panels, sizes.units, info.input_gates,
+                                 info.input_gate, info.input.begin, info.input.end, column_panel);
   }
 }

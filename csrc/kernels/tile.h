@@ -1,16 +1,17 @@
-// Floor 3: products, the time loop, losses, optimizers. Here: the register tile that every product is made of.
+// Floor 3: products, the time loop, losses, optimizers. Here: the register tile that every product is made
+// of.
 //
 // Legend: a left operand, b packed right operand, k summed index, V a vector of L lanes.
 //
-// The rule of summation: an element is ONE chain acc = fma(a[k], b[k], acc) in ascending k. A tile may stop and store
-// its accumulators, and another may reload them; partial sums are never added. So neither the number of rows of a tile
-// nor the threads, blocks or paths change a bit.
+// The rule of summation: an element is ONE chain acc = fma(a[k], b[k], acc) in ascending k. A tile may stop
+// and store its accumulators, and another may reload them; partial sums are never added. So neither the
+// number of rows of a tile nor the threads, blocks or paths change a bit.
 #pragma once
 
 #include "simd/vec.h"
 
-/// Rows of a tile that is `vectors` wide. With 32 registers 24 hold accumulators, with 16 it is 12: the rest holds one
-/// vector of b and the broadcast elements of a, and 8 chains or more hide the latency of fma.
+/// Rows of a tile that is `vectors` wide. With 32 registers 24 hold accumulators, with 16 it is 12: the rest
+/// holds one vector of b and the broadcast elements of a, and 8 chains or more hide the latency of fma.
 template <class V>
 constexpr int tile_rows(int vectors) {
   return (sizeof(V) == 64 ? 24 : 12) / vectors;
@@ -60,8 +61,8 @@ TIMELOOM_INLINE void multiply_add(V (&acc)[kRows][kTotal], const Scalar* const (
   }
 }
 
-/// acc[row][begin + v] += sum over k < length of a[k][row] * b[k * b_stride + v * L]: the left operand is transposed,
-/// its rows are given one by one.
+/// acc[row][begin + v] += sum over k < length of a[k][row] * b[k * b_stride + v * L]: the left operand is
+/// transposed, its rows are given one by one.
 template <int kRows, int kVectors, class V, class Scalar = typename V::scalar>
 TIMELOOM_INLINE void multiply_add_outer(V (&acc)[kRows][kVectors], const Scalar* const* a, index column,
                                         const Scalar* b, index b_stride, index length) noexcept {
@@ -80,7 +81,8 @@ TIMELOOM_INLINE void multiply_add_outer(V (&acc)[kRows][kVectors], const Scalar*
   }
 }
 
-/// Calls function(std-free integral constant) for the run-time value 1 .. kMost: turns a row count into a template one.
+/// Calls function(std-free integral constant) for the run-time value 1 .. kMost: turns a row count into a
+/// template one.
 template <int kValue>
 struct Constant {
   static constexpr int value = kValue;
@@ -97,7 +99,8 @@ TIMELOOM_INLINE void with_rows(index rows, Function&& function) noexcept {
   function(Constant<kMost>{});
 }
 
-/// Stores or adds the first `count` lanes; `count` may exceed a vector (then all lanes) or be negative (none).
+/// Stores or adds the first `count` lanes; `count` may exceed a vector (then all lanes) or be negative
+/// (none).
 template <class V>
 TIMELOOM_INLINE void store_lanes(const V& value, typename V::scalar* target, index count) noexcept {
   if (count >= V::kLanes) {

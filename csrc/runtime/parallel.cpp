@@ -20,8 +20,8 @@ std::atomic<bool> g_region_opened{false};
 std::atomic<bool> g_forked_after_region{false};
 thread_local int t_last_thread_count = 1;
 
-/// All threads of a region meet here. A thread spins a while (a step of a recurrence is some microseconds), then gives its
-/// core away, so that a busy neighbour costs little.
+/// All threads of a region meet here. A thread spins a while (a step of a recurrence is some microseconds),
+/// then gives its core away, so that a busy neighbour costs little.
 struct Barrier {
   std::atomic<int> arrived{0};
   std::atomic<int> generation{0};
@@ -49,7 +49,8 @@ void wait_barrier(void* opaque) {
 
 #ifdef _OPENMP
 void mark_child() {
-  if (g_region_opened.load(std::memory_order_relaxed)) g_forked_after_region.store(true, std::memory_order_relaxed);
+  if (g_region_opened.load(std::memory_order_relaxed))
+    g_forked_after_region.store(true, std::memory_order_relaxed);
 }
 
 void open_first_region() {

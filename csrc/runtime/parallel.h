@@ -7,8 +7,8 @@
 
 namespace timeloom {
 
-/// Threads a call may use: set_thread_limit, else what OpenMP offers; 1 without OpenMP, inside another parallel
-/// region, and in a child forked after the first region (its threads do not exist).
+/// Threads a call may use: set_thread_limit, else what OpenMP offers; 1 without OpenMP, inside another
+/// parallel region, and in a child forked after the first region (its threads do not exist).
 int thread_limit();
 
 /// Sets the threads a call may use; 0 returns to what OpenMP offers. `threads` must not be negative.
@@ -17,8 +17,8 @@ void set_thread_limit(int threads);
 /// Threads that the last call from this Python thread really ran on, counted inside the region.
 int last_thread_count();
 
-/// Runs task(context, worker) on `threads` threads together and returns how many ran. Denormals count as zero inside, on
-/// every thread, and the mode of the caller is restored.
+/// Runs task(context, worker) on `threads` threads together and returns how many ran. Denormals count as zero
+/// inside, on every thread, and the mode of the caller is restored.
 int run_parallel_task(int threads, void (*task)(void* context, const Worker& worker), void* context);
 
 /// As run_parallel_task, for a callable f(const Worker&) that does not throw.

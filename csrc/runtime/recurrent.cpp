@@ -8,7 +8,8 @@
 namespace timeloom {
 namespace {
 
-/// Rows of `source` [rows, width] into rows `target_stride` apart, the rest of each row zero; null source: zeros.
+/// Rows of `source` [rows, width] into rows `target_stride` apart, the rest of each row zero; null source:
+/// zeros.
 template <typename Scalar>
 void copy_padded(Scalar* target, index target_stride, const Scalar* source, index rows, index width) {
   for (index row = 0; row < rows; ++row) {
@@ -25,7 +26,8 @@ void copy_padded(Scalar* target, index target_stride, const Scalar* source, inde
 /// Rows `source_stride` apart into `target` [rows, width].
 template <typename Scalar>
 void copy_rows(Scalar* target, const Scalar* source, index source_stride, index rows, index width) {
-  for (index row = 0; row < rows; ++row) std::copy_n(source + row * source_stride, width, target + row * width);
+  for (index row = 0; row < rows; ++row)
+    std::copy_n(source + row * source_stride, width, target + row * width);
 }
 
 template <typename Scalar>
@@ -126,8 +128,9 @@ int recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scala
 }
 
 template <typename Scalar>
-int recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory<Scalar>& memory, const Scalar* d_sequence,
-                       const Scalar* d_last, const Scalar* const (&d_final)[kMaxStates],
+int recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory<Scalar>& memory,
+                       const Scalar* d_sequence, const Scalar* d_last,
+                       const Scalar* const (&d_final)[kMaxStates],
                        const RecurrentGradients<Scalar>& gradients, const PlanRequest& request) {
   const RnnSizes& sizes = call.sizes;
   const CellInfo& info = *call.cell->info;
@@ -194,17 +197,18 @@ int recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory<
   });
 
   for (int which = 0; which < info.states; ++which) {
-    copy_rows(gradients.d_initial[which], backward.d_states[which], layout.padded_units, sizes.batch, sizes.units);
+    copy_rows(gradients.d_initial[which], backward.d_states[which], layout.padded_units, sizes.batch,
+              sizes.units);
   }
   return ran;
 }
 
-#define TIMELOOM_RECURRENT(Scalar)                                                                                   \
-  template int recurrent_forward<Scalar>(const RecurrentCall<Scalar>&, Scalar*, Scalar*,                              \
-                                         Scalar* const (&)[kMaxStates], RecurrentMemory<Scalar>*,                     \
-                                         const PlanRequest&);                                                        \
-  template int recurrent_backward<Scalar>(const RecurrentCall<Scalar>&, const RecurrentMemory<Scalar>&, const Scalar*, \
-                                          const Scalar*, const Scalar* const (&)[kMaxStates],                        \
+#define TIMELOOM_RECURRENT(Scalar)                                                                          \
+  template int recurrent_forward<Scalar>(const RecurrentCall<Scalar>&, Scalar*, Scalar*,                    \
+                                         Scalar* const(&)[kMaxStates], RecurrentMemory<Scalar>*,            \
+                                         const PlanRequest&);                                               \
+  template int recurrent_backward<Scalar>(const RecurrentCall<Scalar>&, const RecurrentMemory<Scalar>&,     \
+                                          const Scalar*, const Scalar*, const Scalar* const(&)[kMaxStates], \
                                           const RecurrentGradients<Scalar>&, const PlanRequest&);
 TIMELOOM_RECURRENT(float)
 TIMELOOM_RECURRENT(double)

@@ -8,12 +8,12 @@
 namespace timeloom {
 namespace {
 
-constexpr double kRate = 30e9;             // multiply-adds a second of one thread, roughly: only thresholds depend on it
-constexpr double kLeastShare = 20e-6;      // seconds of work that make waking a thread worthwhile
-constexpr double kLeastStepShare = 3e-6;   // seconds a step that make a barrier a step worthwhile
-constexpr index kRowsOfTile = 3;           // a batch slice below a tile leaves registers idle
-constexpr index kCacheBytes = 1 << 19;     // of weights that one core keeps in its own cache
-constexpr index kBlock = 512;              // depth of a block: 4 vectors of it stay in L2
+constexpr double kRate = 30e9;  // multiply-adds a second of one thread, roughly: only thresholds depend on it
+constexpr double kLeastShare = 20e-6;     // seconds of work that make waking a thread worthwhile
+constexpr double kLeastStepShare = 3e-6;  // seconds a step that make a barrier a step worthwhile
+constexpr index kRowsOfTile = 3;          // a batch slice below a tile leaves registers idle
+constexpr index kCacheBytes = 1 << 19;    // of weights that one core keeps in its own cache
+constexpr index kBlock = 512;             // depth of a block: 4 vectors of it stay in L2
 constexpr index kChunkRows = 512;
 
 RnnPath forced_path(const std::string& name, RnnPath path) {
@@ -37,9 +37,10 @@ index chunk_steps(const RnnSizes& sizes) {
 
 RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index element_bytes, bool backward,
                  const PlanRequest& request) {
-  const double step_work = static_cast<double>(sizes.batch) * static_cast<double>(sizes.units) *
-                           static_cast<double>(cell.input_gates * sizes.features + cell.state_gates * sizes.units) *
-                           (backward ? 2 : 1) * static_cast<double>(element_bytes) / 4;
+  const double step_work =
+      static_cast<double>(sizes.batch) * static_cast<double>(sizes.units) *
+      static_cast<double>(cell.input_gates * sizes.features + cell.state_gates * sizes.units) *
+      (backward ? 2 : 1) * static_cast<double>(element_bytes) / 4;
   const double seconds = step_work * static_cast<double>(sizes.steps) / kRate;
   const index weight_bytes =
       (cell.input_gates * sizes.features + cell.state_gates * sizes.units) * sizes.units * element_bytes;
@@ -47,10 +48,12 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index element_byte
   RnnPlan plan{};
   plan.path.chunk_steps = chunk_steps(sizes);
   plan.path.separate = (sizes.batch < 8 && sizes.steps > 1) || weight_bytes > 2 * kCacheBytes;
-  plan.path.state_block = backward || sizes.units > kBlock + kBlock / 2 ? kBlock : std::max<index>(sizes.units, 1);
+  plan.path.state_block =
+      backward || sizes.units > kBlock + kBlock / 2 ? kBlock : std::max<index>(sizes.units, 1);
   const int limit = request.threads > 0 ? request.threads : thread_limit();
   const bool rows_suffice = sizes.batch >= limit * kRowsOfTile;
-  plan.path.unit_slices = !rows_suffice || (weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile);
+  plan.path.unit_slices =
+      !rows_suffice || (weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile);
   plan.threads = limit;
   if (request.threads == 0) {
     if (seconds < kLeastShare * 2) plan.threads = 1;

@@ -1,4 +1,5 @@
-/// How a call is divided: threads, slices, blocks. Every choice gives the same bits; this is about time alone.
+/// How a call is divided: threads, slices, blocks. Every choice gives the same bits; this is about time
+/// alone.
 #pragma once
 
 #include <string>

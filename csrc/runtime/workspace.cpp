@@ -9,7 +9,7 @@ namespace timeloom {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kGrain = 4096;              // sizes are rounded up to this, so that near ones share a block
+constexpr std::size_t kGrain = 4096;  // sizes are rounded up to this, so that near ones share a block
 constexpr std::size_t kMostIdleBytes = 256 << 20;  // what the pool may hold idle
 constexpr std::size_t kMostIdleBlocks = 64;
 
@@ -43,7 +43,9 @@ Workspace::Workspace(std::size_t bytes) {
     for (std::size_t i = 0; i < shared.idle.size(); ++i) {
       const std::size_t size = shared.idle[i].bytes;
       // A block more than twice too large stays for those who need it.
-      if (size >= bytes && size <= 2 * bytes && (best == shared.idle.size() || size < shared.idle[best].bytes)) best = i;
+      if (size >= bytes && size <= 2 * bytes &&
+          (best == shared.idle.size() || size < shared.idle[best].bytes))
+        best = i;
     }
     if (best < shared.idle.size()) {
       data_ = shared.idle[best].data;

@@ -5,8 +5,8 @@
 
 namespace timeloom {
 
-/// Memory of one call, aligned to a cache line, uninitialised. Taken from a pool and given back when destroyed, so a
-/// steady state allocates nothing and pays no page faults; several threads may take at once.
+/// Memory of one call, aligned to a cache line, uninitialised. Taken from a pool and given back when
+/// destroyed, so a steady state allocates nothing and pays no page faults; several threads may take at once.
 class Workspace {
  public:
   Workspace() = default;
