@@ -83,7 +83,7 @@ def test_cpp_header_is_included_once(path: Path) -> None:
 # module or folder: those of the package it may import beside itself. The order is the order of the floors.
 FOUNDATION = {"backend", "arguments", "lookup"}
 TENSORS = FOUNDATION | {"variables", "autograd"}
-OPS = TENSORS | {"ops"}
+OPS = TENSORS | {"arrays", "ops"}
 PARTS = {
     "initializers",
     "regularizers",
@@ -102,6 +102,7 @@ PYTHON_FLOORS = {
     "backend": {"arguments"},
     "variables": TENSORS,  # the two know each other
     "autograd": TENSORS,
+    "arrays": TENSORS,
     "arrays": TENSORS,
     "ops": OPS,
     **{name: VALUES | PARTS | {"utils"} for name in PARTS},

@@ -45,7 +45,9 @@ def test_set_num_threads_limits_the_next_region() -> None:
 
 
 def test_set_num_threads_refuses_what_is_no_count() -> None:
-    with pytest.raises(ValueError, match=r"threads: expected a positive integer, or 0 for the default, got -1"):
+    with pytest.raises(
+        ValueError, match=r"threads: expected a positive integer, or 0 for the default, got -1"
+    ):
         timeloom.backend.set_num_threads(-1)
     for value in (2.0, "2", None, True):
         with pytest.raises(TypeError, match=r"threads: expected a positive integer, got"):
