@@ -1,4 +1,4 @@
-"""Every way out of a traced array: while a tape records it raises and names ``.numpy()``, afterwards it is free."""
+"""Ways out of a traced array: while a tape records they raise and name ``.numpy()``, later they are free."""
 
 import copy
 import io

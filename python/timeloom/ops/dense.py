@@ -82,7 +82,9 @@ def dense(inputs: Any, kernel: Any, bias: Any = None, activation: str | None = N
                 _core.sum_rows(d) if needs[2] else None,
             )
 
-        output = record(output, (inputs, kernel, bias), backward)
+        recorded = record(output, (inputs, kernel, bias), backward)
+    else:
+        recorded = output
     if activation in (None, "linear") or activation in _FUSED:
-        return output
-    return ACTIVATIONS[activation](output)
+        return recorded
+    return ACTIVATIONS[activation](recorded)
