@@ -1,25 +1,38 @@
-"""Settings that hold for the whole process: default dtype, epsilon, threads.
+"""Settings that hold for the whole process: default dtype, epsilon, threads, random numbers, names.
 
 Here belong numbers and switches that several modules ask for, and the report of what is active.
 Nothing here computes on arrays.
 """
 
+import re
+
+import numpy as np
+
 from timeloom import _core
 
 __all__ = [
+    "auto_name",
+    "clear_session",
     "epsilon",
     "floatx",
     "get_num_threads",
+    "get_uid",
+    "next_seed",
+    "random_generator",
+    "seed_random_generator",
     "set_epsilon",
     "set_floatx",
     "set_num_threads",
     "show_config",
+    "snake_case",
 ]
 
 _FLOAT_TYPES = ("float32", "float64")
 
 _floatx = "float32"
 _epsilon = 1e-7
+_generator = np.random.default_rng()
+_uids: dict[str, int] = {}
 
 
 def floatx() -> str:
@@ -138,3 +151,75 @@ def show_config() -> None:
     print(f"OpenMP    {openmp}")
     print(f"ISA       {_core.active_isa()} (available: {', '.join(_core.supported_isas())})")
     print(f"threads   {get_num_threads()}")
+
+
+def random_generator() -> np.random.Generator:
+    """Returns the generator that shuffles data and gives a seed to everything created without one.
+
+    Returns:
+        The process-wide ``numpy.random.Generator``; drawing from it moves it on.
+    """
+    return _generator
+
+
+def seed_random_generator(seed: int) -> None:
+    """Starts the process-wide generator afresh; ``timeloom.utils.set_random_seed`` calls it.
+
+    Args:
+        seed: Non-negative integer.
+    """
+    global _generator
+    _generator = np.random.default_rng(seed)
+
+
+def next_seed() -> int:
+    """Draws a seed from the process-wide generator, for an object that was given none.
+
+    Returns:
+        An integer in [0, 2**31 - 1).
+    """
+    return int(_generator.integers(2**31 - 1))
+
+
+def get_uid(prefix: str = "") -> int:
+    """Counts how often a prefix was asked for.
+
+    Args:
+        prefix: Any string. Default ``""``.
+
+    Returns:
+        1 at the first call with this prefix, 2 at the second, and so on until ``clear_session``.
+    """
+    _uids[prefix] = _uids.get(prefix, 0) + 1
+    return _uids[prefix]
+
+
+def snake_case(class_name: str) -> str:
+    """Writes a class name as Keras writes automatic names.
+
+    Example:
+        >>> snake_case("SimpleRNN"), snake_case("TimeDistributed")
+        ('simple_rnn', 'time_distributed')
+    """
+    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", class_name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
+
+
+def auto_name(class_name: str) -> str:
+    """Gives an object that was created without a name its own, as Keras does.
+
+    Args:
+        class_name: Name of its class, for example ``"SimpleRNN"``.
+
+    Returns:
+        The class name in snake case, from the second object on with a number: ``"simple_rnn"``,
+        ``"simple_rnn_1"``, ...
+    """
+    name = snake_case(class_name)
+    count = get_uid(name)
+    return name if count == 1 else f"{name}_{count - 1}"
+
+
+def clear_session() -> None:
+    """Lets automatic names count from the start again. Existing objects stay as they are."""
+    _uids.clear()

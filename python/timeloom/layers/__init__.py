@@ -1,0 +1,68 @@
+"""Layers: each creates its weights and says, with ops, what it computes; none has a backward of its own.
+
+Here belong one file for each recurrent cell and the layers around them. A new cell is a file and a line
+here.
+"""
+
+from typing import Any
+
+from timeloom.layers.base import KerasTensor, Layer
+from timeloom.layers.core import Activation, Dropout, Flatten
+from timeloom.layers.dense import Dense
+from timeloom.layers.embedding import Embedding
+from timeloom.layers.gru import GRU
+from timeloom.layers.input import Input, InputLayer
+from timeloom.layers.lstm import LSTM
+from timeloom.layers.simple_rnn import SimpleRNN
+from timeloom.lookup import Lookup
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Activation",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "Input",
+    "InputLayer",
+    "KerasTensor",
+    "Layer",
+    "SimpleRNN",
+    "deserialize",
+    "serialize",
+]
+
+_LATER = """
+    Bidirectional TimeDistributed RepeatVector Masking RNN StackedRNNCells SimpleRNNCell GRUCell LSTMCell
+    CuDNNLSTM CuDNNGRU Reshape Permute LayerNormalization BatchNormalization Concatenate Add Subtract Multiply
+    Average Maximum Minimum Dot SpatialDropout1D GaussianNoise LeakyReLU ReLU ELU PReLU Softmax
+    ActivityRegularization Lambda GlobalMaxPooling1D GlobalAveragePooling1D Conv1D MaxPooling1D
+    GaussianDropout AlphaDropout ConvLSTM1D ConvLSTM2D ConvLSTM3D Attention
+"""
+_LOOKUP = Lookup(
+    "layer",
+    "keras.layers",
+    {
+        name: value
+        for name, value in globals().items()
+        if isinstance(value, type) and issubclass(value, Layer)
+    },
+    later=_LATER.split(),
+)
+
+
+def serialize(layer: Layer) -> Any:
+    """Writes a layer down as Keras does: module, class name and config."""
+    return _LOOKUP.serialize(layer)
+
+
+def deserialize(config: Any) -> Layer:
+    """Builds the unbuilt layer that `serialize` wrote down.
+
+    Raises:
+        ValueError: If the class is unknown.
+        NotImplementedError: If a later release will have it.
+    """
+    found: Layer = _LOOKUP.from_configuration(config)
+    return found

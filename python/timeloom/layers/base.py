@@ -1,0 +1,283 @@
+"""The base of all layers: building, checks of what comes in, calling."""
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timeloom import backend, regularizers
+from timeloom.arguments import no_more
+from timeloom.arrays import real_array, shape_text
+from timeloom.autograd import TracedArray
+from timeloom.layers.shapes import Shape, float_dtype, full_shape, take_input_shape
+from timeloom.layers.weights import WeightOwner
+
+__all__ = ["KerasTensor", "Layer"]
+
+
+class KerasTensor:
+    """What Input() returns: a shape and a dtype that stand for data to come.
+
+    Args:
+        shape: With the batch first; None where any size may come.
+        dtype: Name of the dtype.
+        origin: The InputLayer it came from.
+    """
+
+    def __init__(self, shape: Shape, dtype: str, origin: "Layer") -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.origin = origin
+        self.name = origin.name
+
+    def __repr__(self) -> str:
+        return f"<KerasTensor shape={shape_text(self.shape)}, dtype={self.dtype}, name={self.name}>"
+
+
+def _built_once(build: Callable[..., None]) -> Callable[..., None]:
+    """Makes a build method set `built` and do nothing on a built layer."""
+
+    @functools.wraps(build)
+    def built_once(self: Any, input_shape: Any) -> None:
+        if self.built:
+            return
+        shape = full_shape("input_shape", input_shape)
+        build(self, shape)
+        self.built = True
+        self.built_shape = shape
+
+    return built_once
+
+
+class Layer(WeightOwner):
+    """A function of arrays with weights: the base of every layer and of user-written ones.
+
+    A subclass creates its weights with `add_weight` in `build(input_shape)`, computes with ops or NumPy
+    operators in `call(inputs)`, and so needs no backward of its own.
+
+    Args:
+        activity_regularizer: Penalty on the outputs, divided by the batch size. Default None.
+        trainable: Whether training changes the weights. Default True.
+        dtype: ``"float32"`` or ``"float64"``. Default None: `timeloom.backend.floatx()`.
+        name: Default None: the class name in snake case, numbered from the second layer on.
+        **kwargs: ``input_shape`` (without the batch), ``batch_input_shape``, ``batch_size`` and ``input_dim``
+            let a first layer build at once; ``weights`` gives initial weights, as in Keras 2.
+
+    Raises:
+        ValueError: If an argument is unknown.
+        NotImplementedError: If dtype is another one.
+
+    Example:
+        >>> class Scale(Layer):
+        ...     def build(self, input_shape):
+        ...         self.factor = self.add_weight((input_shape[-1],), "ones", name="factor")
+        ...     def call(self, inputs):
+        ...         return inputs * self.factor
+        >>> layer = Scale()
+        >>> layer(np.ones((1, 3))), layer.count_params()
+        (array([[1., 1., 1.]], dtype=float32), 3)
+    """
+
+    # Number of dimensions of the inputs, and the smallest; None: any.
+    input_rank: int | None = None
+    min_input_rank: int | None = None
+    # Set by build: the size of the last axis of the inputs; None: any.
+    input_features: int | None = None
+    # Whether input_dim of a first layer counts features behind an axis of timesteps.
+    _takes_sequences = False
+    _call_takes_training = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "call" in cls.__dict__:
+            cls._call_takes_training = "training" in inspect.signature(cls.call).parameters
+        if "build" in cls.__dict__:
+            cls.build = _built_once(cls.build)  # type: ignore[method-assign]
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        initial_weights = kwargs.pop("weights", None)
+        self.batch_input_shape = take_input_shape(kwargs, self._takes_sequences)
+        no_more(type(self).__name__, kwargs)
+        super().__init__(trainable)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.dtype = float_dtype(dtype)
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ValueError(f"name: expected a string without '/', got {name!r}")
+        self.name = backend.auto_name(type(self).__name__) if name is None else name
+        self.built = False
+        self.built_shape: Shape | None = None
+        self._initial_weights = initial_weights
+        self._activity_loss: Any = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+    # ---- what a subclass writes ---------------------------------------------------------------------------
+
+    @_built_once
+    def build(self, input_shape: Shape) -> None:
+        """Creates the weights for inputs of that shape, with the batch first. Runs once."""
+
+    def call(self, inputs: Any) -> Any:
+        """Computes the outputs from arrays of the layer's dtype; may also take training and more."""
+        raise NotImplementedError(f"{type(self).__name__}: expected a method call(inputs), got none")
+
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        """Returns the shape of the outputs for inputs of that shape; needs no weights.
+
+        The base class runs one call on zeros, so it needs a built layer.
+        """
+        if not self.built:
+            self.build(input_shape)
+        zeros = np.zeros([1 if size is None else size for size in input_shape], self.dtype)
+        outputs = self.call(zeros)
+        outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+        batch = None if input_shape[0] is None else outputs.shape[0]
+        return (batch, *outputs.shape[1:])
+
+    # ---- calling ------------------------------------------------------------------------------------------
+
+    def cast_inputs(self, name: str, inputs: Any) -> NDArray[Any]:
+        """Returns data in the dtype and layout that `call` takes.
+
+        Raises:
+            TypeError: If it does not hold real numbers.
+            ValueError: If it holds lists of unequal lengths.
+        """
+        return real_array(name, inputs, self.dtype)
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Refuses inputs of a shape that the layer does not take.
+
+        Raises:
+            ValueError: If the number of dimensions or of features differs.
+        """
+        rank, least = self.input_rank, self.min_input_rank
+        if (rank is not None and len(shape) != rank) or (least is not None and len(shape) < least):
+            words = f"{rank}" if rank is not None else f"at least {least}"
+            raise ValueError(
+                f"inputs: expected {words} dimensions for {self.name!r}, got shape {shape_text(shape)}"
+            )
+        if self.input_features is not None and shape[-1] not in (self.input_features, None):
+            raise ValueError(
+                f"inputs: expected {self.input_features} features on the last axis for {self.name!r}, "
+                f"got shape {shape_text(shape)}"
+            )
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Checks and casts the inputs, builds if this is the first call, and computes.
+
+        Args:
+            inputs: Array with the batch first, of any real dtype, or what another layer returned.
+            *args: More arguments of `call`.
+            **kwargs: ``training`` (default False) and more arguments of `call`.
+
+        Returns:
+            What `call` returns: arrays, or traced arrays while a GradientTape records.
+
+        Raises:
+            ValueError: If the shape does not fit.
+            TypeError: If the inputs are no real numbers.
+        """
+        if isinstance(inputs, KerasTensor):
+            raise NotImplementedError("inputs: functional models of Input() are not implemented yet")
+        if isinstance(inputs, TracedArray):
+            if inputs.dtype.name != self.dtype and self.dtype_matters:
+                raise TypeError(f"inputs: expected dtype {self.dtype} for {self.name!r}, got {inputs.dtype}")
+        else:
+            inputs = self.cast_inputs("inputs", inputs)
+        if not self.built:
+            self.build_for(inputs.shape)
+        self.check_input_shape(inputs.shape)
+        if not self._call_takes_training:
+            kwargs.pop("training", None)
+        return self.run(inputs, *args, **kwargs)
+
+    # Whether traced inputs must have the layer's dtype.
+    dtype_matters = True
+
+    def run(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Computes without any check: what models call with inputs they have checked once."""
+        outputs = self.call(inputs, *args, **kwargs)
+        if self.activity_regularizer is not None:
+            first = outputs[0] if isinstance(outputs, tuple) else outputs
+            self._activity_loss = self.activity_regularizer(first) / max(1, first.shape[0])
+        return outputs
+
+    def build_for(self, shape: Shape) -> None:
+        """Builds for inputs of that shape, or leaves the layer as it was.
+
+        Raises:
+            ValueError: If the layer does not take the shape.
+            MemoryError: If the weights do not fit into memory.
+        """
+        with self.or_as_before():
+            self.check_input_shape(shape)
+            self.build((None, *shape[1:]))
+            if self._initial_weights is not None:
+                self.set_weights(self._initial_weights)
+                self._initial_weights = None
+
+    @contextlib.contextmanager
+    def or_as_before(self) -> Iterator[None]:
+        """Takes building back, of this layer and of its parts, if an error ends the with block."""
+        state = [] if self.built else [(owner, dict(vars(owner))) for owner in self.flat_parts()]
+        try:
+            yield
+        except BaseException:
+            for owner, attributes in state:
+                vars(owner).clear()
+                vars(owner).update(attributes)
+            raise
+
+    @property
+    def losses(self) -> list[Any]:
+        """Penalties of the weights now and of the outputs of the last call."""
+        found = [v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None]
+        for owner in self.flat_parts():
+            loss = getattr(owner, "_activity_loss", None)
+            found += [] if loss is None else [loss]
+        return found
+
+    @property
+    def has_penalties(self) -> bool:
+        """Whether `losses` may hold anything."""
+        return any(v.regularizer is not None for v in self.trainable_weights) or any(
+            getattr(owner, "activity_regularizer", None) is not None for owner in self.flat_parts()
+        )
+
+    # ---- configuration ------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, as Keras writes them."""
+        policy = {"name": self.dtype}
+        config = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": {
+                "module": "keras",
+                "class_name": "DTypePolicy",
+                "config": policy,
+                "registered_name": None,
+            },
+        }
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Builds an unbuilt layer from `get_config()`."""
+        return cls(**config)

@@ -1,0 +1,115 @@
+"""SimpleRNN."""
+
+from typing import Any
+
+from timeloom.layers.rnn import RecurrentLayer
+
+__all__ = ["SimpleRNN"]
+
+
+class SimpleRNN(RecurrentLayer):
+    """A fully connected recurrent layer (Elman network).
+
+    Equations:
+        h_t = activation(x_t kernel + h_{t-1} recurrent_kernel + bias)
+
+    Args:
+        units: Number of hidden units, a positive integer.
+        activation: Default ``"tanh"``.
+        use_bias: Whether there is a bias. Default True.
+        kernel_initializer: Default ``"glorot_uniform"``.
+        recurrent_initializer: Default ``"orthogonal"``.
+        bias_initializer: Default ``"zeros"``.
+        kernel_regularizer: Default None.
+        recurrent_regularizer: Default None.
+        bias_regularizer: Default None.
+        activity_regularizer: Default None; honoured here, while Keras 3 drops it.
+        kernel_constraint: Default None.
+        recurrent_constraint: Default None.
+        bias_constraint: Default None.
+        dropout: Default 0.0.
+        recurrent_dropout: 0.0; others are not implemented yet.
+        return_sequences: Default False.
+        return_state: Default False.
+        go_backwards: Default False.
+        stateful: False; True is not implemented yet.
+        unroll: Default False.
+        seed: Default None.
+        **kwargs: As LSTM, which explains all these arguments, without implementation and use_cudnn.
+
+    Call arguments:
+        sequences: Shape [batch, timesteps, features]; the others as LSTM, with one state.
+
+    Returns:
+        As LSTM, with one state. Weights: kernel [features, units], recurrent_kernel [units, units],
+        bias [units].
+
+    Raises:
+        ValueError: If an argument or a shape is not legal.
+        NotImplementedError: If an argument has a value of a later release; it names the argument.
+
+    Reference:
+        Elman 1990; keras.layers.SimpleRNN.
+
+    Example:
+        >>> import numpy as np
+        >>> SimpleRNN(4)(np.zeros((2, 7, 3))).shape
+        (2, 4)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        for name in ("use_cudnn", "recurrent_activation"):
+            if name in kwargs:
+                raise ValueError(f"{name}: expected an argument that SimpleRNN knows, got an unknown name")
+        super().__init__(
+            units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            **kwargs,
+        )
+
+    @property
+    def cell(self) -> str:
+        return "simple_rnn"

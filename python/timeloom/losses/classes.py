@@ -1,0 +1,221 @@
+"""Losses as objects: a function, its settings and the reduction over a batch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from timeloom import backend, ops
+from timeloom.arguments import not_implemented, number
+from timeloom.arrays import real_array
+from timeloom.autograd import TracedArray
+from timeloom.losses.functions import (
+    FUNCTIONS,
+    binary_crossentropy,
+    categorical_crossentropy,
+    dense_targets,
+    float_outputs,
+    mean_absolute_error,
+    mean_squared_error,
+    sparse_categorical_crossentropy,
+    sparse_targets,
+    weights_for,
+)
+
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "Loss",
+    "LossFunctionWrapper",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+]
+
+REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
+
+
+class Loss:
+    """Base of all losses: ``loss(y_true, y_pred, sample_weight=None)`` gives a number.
+
+    A subclass writes ``call(y_true, y_pred)``, one value per sample.
+
+    Args:
+        name: Default None.
+        reduction: ``"sum_over_batch_size"`` (the same as ``"mean"``: sum of value times weight over the
+            number of values), ``"sum"``, ``"mean_with_sample_weight"`` (over the sum of the weights),
+            ``"none"`` or None. Default ``"sum_over_batch_size"``.
+        dtype: None; the dtype of the outputs decides.
+    """
+
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"reduction: expected one of {REDUCTIONS}, got {reduction!r}")
+        not_implemented("dtype", dtype, (None,))
+        self.name = backend.auto_name(type(self).__name__) if name is None else name
+        self.reduction = reduction
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Returns the reduced loss of a batch."""
+        outputs = float_outputs(y_pred)
+        values = self.call(self.targets(y_true, outputs.shape, outputs.dtype), outputs)
+        if sample_weight is not None:
+            sample_weight = weights_for(sample_weight, values.shape, outputs.dtype)
+        return self.reduce(values, sample_weight)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns one value per sample; what a subclass writes."""
+        raise NotImplementedError(f"{type(self).__name__}: expected a method call(y_true, y_pred), got none")
+
+    def targets(self, y_true: Any, shape: Sequence[int], dtype: DTypeLike, name: str = "y_true") -> Any:  # noqa: ARG002
+        """Checks and casts the targets for outputs of that shape, once for all batches.
+
+        Raises:
+            ValueError: If they do not fit the outputs.
+        """
+        return y_true if isinstance(y_true, TracedArray) else real_array(name, y_true, dtype)
+
+    def reduce(self, values: Any, sample_weight: Any = None) -> Any:
+        """Returns the number that training makes small from values and weights that fit them."""
+        if sample_weight is not None:
+            values = values * sample_weight
+        if self.reduction in ("none", None) or values.ndim == 0:
+            return values
+        if self.reduction == "sum":
+            return ops.sum(values)
+        if self.reduction == "mean_with_sample_weight" and sample_weight is not None:
+            total = float(np.sum(np.broadcast_to(sample_weight, values.shape)))
+            return ops.sum(values) * (1.0 / total if total else 0.0)
+        return ops.mean(values)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {"name": self.name, "reduction": self.reduction}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Builds the loss from `get_config()`."""
+        return cls(**config)
+
+
+class LossFunctionWrapper(Loss):
+    """A loss from a function of targets and outputs.
+
+    Args:
+        fn: Function of y_true and y_pred that returns one value per sample.
+        reduction: As Loss.
+        name: Default None.
+        dtype: As Loss.
+        **kwargs: Handed to fn.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name, reduction, dtype)
+        self.fn = fn
+        self._arguments = kwargs
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self.fn(y_true, y_pred, **self._arguments)
+
+    def targets(self, y_true: Any, shape: Sequence[int], dtype: DTypeLike, name: str = "y_true") -> Any:
+        if self.fn is sparse_categorical_crossentropy:
+            return sparse_targets(y_true, shape, name)
+        if self.fn in FUNCTIONS.values():
+            return dense_targets(y_true, shape, dtype, name)
+        return super().targets(y_true, shape, dtype, name)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._arguments}
+
+
+class MeanSquaredError(LossFunctionWrapper):
+    """The loss of mean_squared_error.
+
+    Example:
+        >>> float(MeanSquaredError()([[1.0], [2.0]], [[1.0], [4.0]]))
+        2.0
+    """
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_squared_error",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(mean_squared_error, reduction, name, dtype)
+
+
+class MeanAbsoluteError(LossFunctionWrapper):
+    """The loss of mean_absolute_error."""
+
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_absolute_error",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(mean_absolute_error, reduction, name, dtype)
+
+
+class BinaryCrossentropy(LossFunctionWrapper):
+    """The loss of binary_crossentropy, which explains from_logits, label_smoothing and axis."""
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "binary_crossentropy",
+        dtype: Any = None,
+    ) -> None:
+        not_implemented("axis", axis, (-1,))
+        smoothing = number("label_smoothing", label_smoothing, 0.0, 1.0)
+        arguments = {"from_logits": from_logits, "label_smoothing": smoothing, "axis": axis}
+        super().__init__(binary_crossentropy, reduction, name, dtype, **arguments)
+
+
+class CategoricalCrossentropy(LossFunctionWrapper):
+    """The loss of categorical_crossentropy, which explains from_logits, label_smoothing and axis."""
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "categorical_crossentropy",
+        dtype: Any = None,
+    ) -> None:
+        not_implemented("axis", axis, (-1,))
+        smoothing = number("label_smoothing", label_smoothing, 0.0, 1.0)
+        arguments = {"from_logits": from_logits, "label_smoothing": smoothing, "axis": axis}
+        super().__init__(categorical_crossentropy, reduction, name, dtype, **arguments)
+
+
+class SparseCategoricalCrossentropy(LossFunctionWrapper):
+    """The loss of sparse_categorical_crossentropy, which explains from_logits, ignore_class and axis."""
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
+        name: str | None = "sparse_categorical_crossentropy",
+        dtype: Any = None,
+    ) -> None:
+        not_implemented("axis", axis, (-1,))
+        not_implemented("ignore_class", ignore_class, (None,))
+        arguments = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
+        super().__init__(sparse_categorical_crossentropy, reduction, name, dtype, **arguments)
