@@ -1,0 +1,114 @@
+"""Model: what every model offers beside training."""
+
+from collections.abc import Callable
+from typing import Any
+
+from timeloom.arguments import not_implemented
+from timeloom.layers import Layer
+from timeloom.layers.shapes import Shape
+from timeloom.models.summary import summary_lines
+from timeloom.models.trainer import Trainer
+
+__all__ = ["Model"]
+
+
+class Model(Trainer):
+    """Base of Sequential, and of models written as a class.
+
+    A subclass creates its layers in ``__init__``, after ``super().__init__()``, and writes
+    ``call(inputs)``.
+
+    Args:
+        inputs: Not implemented yet: models of Input() graphs are a later release.
+        outputs: Not implemented yet.
+        trainable: Whether training changes the weights. Default True.
+        dtype: As Layer.
+        name: Default None: the class name in snake case, numbered.
+
+    Raises:
+        NotImplementedError: If inputs or outputs are given.
+    """
+
+    def __init__(
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        *,
+        trainable: bool = True,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> None:
+        not_implemented("inputs", inputs, (None,))
+        not_implemented("outputs", outputs, (None,))
+        super().__init__(trainable=trainable, dtype=dtype, name=name)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers of the model, in order."""
+        return [part for part in self.parts() if isinstance(part, Layer)]
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of the inputs, batch first, None where any size may come.
+
+        Raises:
+            AttributeError: If the model has not been built.
+        """
+        if self.built_shape is None:
+            raise AttributeError(
+                f"input_shape: expected a built model, got {self.name!r} before its first data"
+            )
+        return self.built_shape
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the outputs; as input_shape."""
+        return self.compute_output_shape(self.input_shape)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Returns a layer by its name or its place.
+
+        Args:
+            name: Its name.
+            index: Its place, from 0.
+
+        Raises:
+            ValueError: If there is no such layer, or both or neither are given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"name, index: expected one of them, got name={name!r}, index={index!r}")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"index: expected a place among {len(layers)} layers, got {index}")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"name: expected one of {[layer.name for layer in layers]}, got {name!r}")
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: list[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Prints a table of the layers with their output shapes and numbers of weights.
+
+        Args:
+            line_length: Width in characters. Default None: 88, or less in a narrower terminal.
+            positions: Where each column ends, as fractions of the width. Default None.
+            print_fn: Called with each line. Default None: print.
+            expand_nested: Whether to list the layers of models inside the model. Default False.
+            show_trainable: Whether to add a column that says so. Default False.
+            layer_range: Names (or patterns) of the first and the last layer to list. Default None: all.
+
+        Raises:
+            ValueError: If the width is too small or layer_range names no layers.
+        """
+        lines = summary_lines(self, line_length, positions, expand_nested, show_trainable, layer_range)
+        for line in lines:
+            (print_fn or print)(line)

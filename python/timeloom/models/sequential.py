@@ -1,0 +1,246 @@
+"""Sequential: layers, each on the outputs of the one before."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from timeloom import layers as layers_module
+from timeloom.arrays import shape_text
+from timeloom.layers import InputLayer, KerasTensor, Layer
+from timeloom.layers.shapes import Shape, full_shape
+from timeloom.models.model import Model
+
+__all__ = ["Sequential"]
+
+
+class Sequential(Model):
+    """A stack of layers with one input and one output.
+
+    It builds at once if the first layer says its input shape (Input, input_shape, input_dim,
+    batch_input_shape), and otherwise from the first data.
+
+    Args:
+        layers: List of layers. Default None: none yet, `add` brings them.
+        trainable: Whether training changes the weights. Default True.
+        name: Default None: ``"sequential"``, numbered.
+
+    Raises:
+        ValueError: If an entry is no layer, a name comes twice, or shapes do not fit.
+
+    Reference:
+        keras.Sequential.
+
+    Example:
+        >>> from timeloom.layers import LSTM, Dense
+        >>> model = Sequential([LSTM(8, input_shape=(5, 1)), Dense(1)])
+        >>> model.output_shape, model.count_params()
+        ((None, 1), 329)
+    """
+
+    def __init__(
+        self, layers: Iterable[Any] | None = None, trainable: bool = True, name: str | None = None
+    ) -> None:
+        super().__init__(trainable=trainable, name=name)
+        self._input_layer: InputLayer | None = None
+        # Rebound, not appended to: whoever took the model's state can put it back.
+        self._layers: tuple[Layer, ...] = ()
+        self.built = False
+        if layers is not None:
+            if not isinstance(layers, Iterable) or isinstance(layers, (str, Mapping)):
+                raise ValueError(f"layers: expected a list of layers, got {layers!r}")
+            for layer in layers:
+                self.add(layer)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in order, without the InputLayer."""
+        return list(self._layers)
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Puts a layer on top.
+
+        Args:
+            layer: Layer, model, or what Input() returned (first only).
+            rebuild: Whether to build the layer now if the shape of its inputs is known. Default True.
+
+        Raises:
+            ValueError: If it is no layer, its name is taken, or it does not fit. The model is as before.
+        """
+        if isinstance(layer, KerasTensor):
+            layer = layer.origin
+        if not isinstance(layer, Layer):
+            raise ValueError(f"layer: expected a Layer, got {layer!r}")
+        if isinstance(layer, InputLayer):
+            if self._input_layer is not None or self._layers:
+                raise ValueError(f"layer: expected an InputLayer only as the first, got {layer.name!r} later")
+            self._input_layer = layer
+            self.dtype = layer.dtype if layer.dtype in ("float32", "float64") else self.dtype
+            return
+        if any(layer is other or layer.name == other.name for other in self._layers):
+            raise ValueError(f"layer: expected a name of its own, got {layer.name!r} for the second time")
+        if not self._layers and self._input_layer is None and layer.batch_input_shape is not None:
+            given = InputLayer(batch_shape=layer.batch_input_shape, dtype=_input_dtype(layer))
+            shape: Shape | None = given.batch_shape
+        else:
+            given = None
+            shape = self._top_shape() if rebuild else None
+        if shape is not None:
+            self._build_layer(layer, shape, self._layers[-1] if self._layers else None)
+        if given is not None:
+            self._input_layer = given
+        self._layers = (*self._layers, layer)
+        if not self._trainable:
+            layer.trainable = False
+        self.built = shape is not None
+        self.built_shape = self._bottom_shape() if self.built else None
+
+    def pop(self, rebuild: bool = True) -> Layer:  # noqa: ARG002
+        """Takes the top layer off and returns it.
+
+        Raises:
+            ValueError: If there is no layer.
+        """
+        if not self._layers:
+            raise ValueError(f"pop: expected a layer in {self.name!r}, got none")
+        layer = self._layers[-1]
+        self._layers = self._layers[:-1]
+        if not self._layers:
+            self.built = False
+            self.built_shape = None
+        return layer
+
+    # ---- shapes -------------------------------------------------------------------------------------------
+
+    def _bottom_shape(self) -> Shape | None:
+        return self.built_shape if self._input_layer is None else self._input_layer.batch_shape
+
+    def _top_shape(self) -> Shape | None:
+        """The shape that comes out of the top layer, None while it is not known."""
+        shape = self._bottom_shape()
+        return None if shape is None else self.compute_output_shape(shape)
+
+    def _build_layer(self, layer: Layer, shape: Any, below: Layer | None) -> None:
+        if shape and isinstance(shape[0], tuple):
+            raise ValueError(
+                f"return_state: expected False below {layer.name!r}, got a layer of {len(shape)} outputs"
+            )
+        if below is not None and layer.dtype_matters and layer.dtype != _output_dtype(below):
+            raise ValueError(
+                f"dtype: expected {_output_dtype(below)} for {layer.name!r}, as {below.name!r} below it has, "
+                f"got {layer.dtype}"
+            )
+        if layer.built:
+            layer.check_input_shape(shape)
+        else:
+            layer.build_for(shape)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds every layer.
+
+        Args:
+            input_shape: Shape with the batch first. Default None: what Input or the first layer said.
+
+        Raises:
+            ValueError: If it is not known or does not fit.
+        """
+        shape = self._bottom_shape()
+        if shape is None:
+            if input_shape is None:
+                raise ValueError("input_shape: expected a shape, got None and no layer that says one")
+            shape = full_shape("input_shape", input_shape)
+        if not self._layers:
+            raise ValueError(f"build: expected a layer in {self.name!r}, got none: call add()")
+        bottom = shape
+        below: Layer | None = None
+        for layer in self._layers:
+            self._build_layer(layer, shape, below)
+            shape = layer.compute_output_shape(shape)
+            below = layer
+        self.built_shape = bottom
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Refuses inputs of another shape than the model was built for.
+
+        Raises:
+            ValueError: If the number of dimensions or a fixed size differs.
+        """
+        expected = None if self._input_layer is None else self._input_layer.batch_shape
+        if expected is not None:
+            same = len(shape) == len(expected) and all(
+                size is None or given is None or size == given
+                for size, given in zip(expected[1:], shape[1:], strict=True)
+            )
+            if not same:
+                raise ValueError(
+                    f"inputs: expected shape {shape_text((None, *expected[1:]))} for {self.name!r}, "
+                    f"got {shape_text(shape)}"
+                )
+        if not self._layers:
+            raise ValueError(f"inputs: expected a layer in {self.name!r}, got none: call add()")
+        for layer in self._layers:
+            layer.check_input_shape(shape)
+            shape = layer.compute_output_shape(shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        shape: Any = input_shape
+        for layer in self._layers:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    @property
+    def output_dtype(self) -> str:
+        return _output_dtype(self._layers[-1]) if self._layers else self.dtype
+
+    @property
+    def dtype_matters(self) -> bool:  # type: ignore[override]
+        """Whether traced inputs must have the dtype of the first layer."""
+        return bool(self._layers) and self._layers[0].dtype_matters
+
+    # ---- computing ----------------------------------------------------------------------------------------
+
+    def cast_inputs(self, name: str, inputs: Any) -> NDArray[Any]:
+        if not self._layers:
+            raise ValueError(f"{name}: expected a layer in {self.name!r}, got none: call add()")
+        return self._layers[0].cast_inputs(name, inputs)
+
+    def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
+        if mask is not None:
+            raise NotImplementedError("mask: expected None, got a mask: not implemented yet")
+        for layer in self._layers:
+            if layer._call_takes_training:
+                inputs = layer.run(inputs, training=training)
+            else:
+                inputs = layer.run(inputs)
+        return inputs
+
+    # ---- configuration ------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns name and layers as Keras writes them; `from_config` makes a model of new weights."""
+        stack = [*([] if self._input_layer is None else [self._input_layer]), *self._layers]
+        config = super().get_config()
+        config["layers"] = [layers_module.serialize(layer) for layer in stack]
+        if self.built_shape is not None:
+            config["build_input_shape"] = self.built_shape
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Builds the model that `get_config()` describes, with new weights."""
+        model = cls(
+            [layers_module.deserialize(layer) for layer in config["layers"]],
+            trainable=config.get("trainable", True),
+            name=config.get("name"),
+        )
+        if not model.built and model._layers and config.get("build_input_shape") is not None:
+            model.build_for(full_shape("build_input_shape", config["build_input_shape"]))
+        return model
+
+
+def _output_dtype(layer: Layer) -> str:
+    return layer.output_dtype if isinstance(layer, Model) else layer.dtype
+
+
+def _input_dtype(layer: Layer) -> str:
+    return layer.dtype if layer.dtype_matters else "int32"
