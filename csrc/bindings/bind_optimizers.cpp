@@ -77,26 +77,28 @@ class SegmentTable {
     std::vector<Written> written;
     for (std::size_t i = 0; i < count(); ++i)
       add_written(written, parameters_.arrays[i], item("parameters", i));
-    if (slots.size() > kMaxSlots) {
-      refuse("slots", "at most " + std::to_string(kMaxSlots) + " lists", std::to_string(slots.size()));
+    if (slots.size() != count()) {
+      refuse("slots", std::to_string(count()) + " lists, one for each parameter",
+             std::to_string(slots.size()));
     }
-    for (std::size_t kind = 0; kind < slots.size(); ++kind) {
-      const std::string name = item("slots", kind);
-      const py::object list = slots[kind];
+    for (std::size_t i = 0; i < count(); ++i) {
+      const std::string name = item("slots", i);
+      const py::object list = slots[i];
       if (!py::isinstance<py::sequence>(list) || py::isinstance<py::array>(list)) {
         refuse_type(name, "a list of arrays", Py_TYPE(list.ptr())->tp_name);
       }
       const auto objects = py::reinterpret_borrow<py::sequence>(list);
-      if (objects.size() != count()) {
-        refuse(name, std::to_string(count()) + " arrays, one for each parameter",
+      if (objects.size() > kMaxSlots || (i > 0 && objects.size() != slots_[0].size())) {
+        const std::size_t most = i > 0 ? slots_[0].size() : kMaxSlots;
+        refuse(name, (i > 0 ? "" : "at most ") + std::to_string(most) + " arrays",
                std::to_string(objects.size()));
       }
       slots_.emplace_back();
-      for (std::size_t i = 0; i < count(); ++i) {
-        const py::object object = objects[i];
-        const py::array array = checked_array(object, item(name, i), parameters_.type);
-        check_shape(array, item(name, i), shape_of(parameters_.arrays[i]));
-        add_written(written, array, item(name, i));
+      for (std::size_t kind = 0; kind < objects.size(); ++kind) {
+        const py::object object = objects[kind];
+        const py::array array = checked_array(object, item(name, kind), parameters_.type);
+        check_shape(array, item(name, kind), shape_of(parameters_.arrays[i]));
+        add_written(written, array, item(name, kind));
         slots_.back().push_back(array);
       }
     }
@@ -104,11 +106,11 @@ class SegmentTable {
   }
 
   std::size_t count() const { return parameters_.arrays.size(); }
-  std::size_t slot_kinds() const { return slots_.size(); }
+  std::size_t slot_kinds() const { return slots_.empty() ? 0 : slots_[0].size(); }
   index size() const { return parameters_.size; }
   ElementType type() const { return parameters_.type; }
   const py::array& parameter(std::size_t i) const { return parameters_.arrays[i]; }
-  const py::array& slot(std::size_t kind, std::size_t i) const { return slots_[kind][i]; }
+  const py::array& slot(std::size_t i, std::size_t kind) const { return slots_[i][kind]; }
 
  private:
   ArrayList parameters_;
@@ -138,7 +140,7 @@ std::vector<Segment<Scalar>> segments_of(const SegmentTable& table, const ArrayL
     // Writability was checked when the table was made.
     segment.parameter = static_cast<Scalar*>(const_cast<void*>(table.parameter(i).data()));
     for (std::size_t kind = 0; kind < table.slot_kinds(); ++kind) {
-      segment.slots[kind] = static_cast<Scalar*>(const_cast<void*>(table.slot(kind, i).data()));
+      segment.slots[kind] = static_cast<Scalar*>(const_cast<void*>(table.slot(i, kind).data()));
     }
     segment.gradient = static_cast<const Scalar*>(gradients.arrays[i].data());
     segment.size = table.parameter(i).size();
@@ -163,8 +165,8 @@ template <class Step>
 void run_step(const StepArguments& arguments, std::size_t slot_kinds, const char* slot_names,
               const Step& step) {
   const SegmentTable& table = arguments.table;
-  if (table.slot_kinds() < slot_kinds) {
-    refuse("segments", std::to_string(slot_kinds) + " lists of slots (" + slot_names + ")",
+  if (table.count() > 0 && table.slot_kinds() < slot_kinds) {
+    refuse("segments", std::to_string(slot_kinds) + " slots a parameter (" + slot_names + ")",
            std::to_string(table.slot_kinds()));
   }
   check_count("gradients", table.count(), arguments.gradients.size());
@@ -326,11 +328,10 @@ void bind_optimizers(py::module_& module) {
 
   py::class_<SegmentTable>(
       module, "Segments",
-      "Parameters and the arrays an optimizer keeps beside them: slots[kind][parameter].\n\n"
+      "Parameters and the arrays an optimizer keeps beside them: slots[parameter][kind].\n\n"
       "All of one dtype, C-contiguous, writable, without shared memory; a slot has the shape of\n"
       "its parameter. The arrays are kept alive and are updated in place.")
-      .def(py::init<const py::sequence&, const py::sequence&>(), py::arg("parameters"),
-           py::arg("slots") = py::tuple())
+      .def(py::init<const py::sequence&, const py::sequence&>(), py::arg("parameters"), py::arg("slots"))
       .def("__len__", &SegmentTable::count, "Number of parameters.")
       .def_property_readonly("size", &SegmentTable::size, "Elements of all parameters together.")
       .def_property_readonly("slot_kinds", &SegmentTable::slot_kinds, "Arrays kept beside each parameter.")
