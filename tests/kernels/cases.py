@@ -6,7 +6,7 @@ Does not belong here: tests.
 """
 
 from dataclasses import asdict, dataclass
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 from tests.reference import recurrent
@@ -18,6 +18,7 @@ ISAS = _core.supported_isas()
 DTYPES = (np.float32, np.float64)
 CELLS = sorted(_core.rnn_cells())
 PATHS = _core.rnn_paths()
+HAS_THREADS = _core.build_info()["openmp"]
 
 FLOAT64_TOLERANCE = 1e-11
 FLOAT32_FACTOR = 8
@@ -41,13 +42,19 @@ class Case:
     recurrent_activation: str = "sigmoid"
     seed: int = 0
 
-    @cached_property
+    @property
     def problem(self) -> Problem:
-        """The problem in float64, its numbers exact in float32."""
-        return recurrent_problem(**asdict(self))
+        """The problem in float64, its numbers exact in float32; drawn once, never to be changed."""
+        return drawn_problem(self)
 
     def __str__(self) -> str:
         return f"{self.batch}x{self.timesteps}x{self.features}x{self.units}"
+
+
+@cache
+def drawn_problem(case: Case) -> Problem:
+    """Draw the problem of a case."""
+    return recurrent_problem(**asdict(case))
 
 
 def by_name(outputs, states, gradients=None) -> dict[str, np.ndarray]:
@@ -126,6 +133,11 @@ def assert_matches_reference(actual: dict[str, np.ndarray], case: Case) -> None:
             assert_within_tolerance(value, expected[name], in_float32[name])
         except AssertionError as error:
             raise AssertionError(f"{name}: {error}") from None
+
+
+def assert_last_ran_on(threads: int) -> None:
+    """The last region of this Python thread really ran on so many threads (without OpenMP: on one)."""
+    assert _core.last_thread_count() == (threads if HAS_THREADS else 1)
 
 
 def same_bits(actual: np.ndarray, expected: np.ndarray) -> bool:

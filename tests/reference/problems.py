@@ -34,12 +34,14 @@ def recurrent_weights(random, cell, features, units, bias=True):
     """Draw (kernel, recurrent_kernel, bias or None) with another scale for each gate.
 
     Each gate's square block of the recurrent kernel is scaled to a spectral radius of at most 1, so that
-    fifty steps neither explode nor forget; a gate mistaken for another changes every number.
+    fifty steps neither explode nor forget; a gate mistaken for another changes every number. A single unit
+    has positive recurrent weights: with negative ones its gradient can fall below the denormals in fifty steps.
     """
     gates = recurrent.CELLS[cell].gates
-    scales = 1 + 0.5 * random.permutation(gates)
-    kernel = [scale * random.standard_normal((features, units)) / np.sqrt(features) for scale in scales]
+    scales = random.permutation(np.linspace(0.5, 1.5, gates)) if gates > 1 else [1.0]
+    kernel = [scale * random.uniform(-1, 1, (features, units)) / np.sqrt(features) for scale in scales]
     blocks = [random.standard_normal((units, units)) for _ in range(gates)]
+    blocks = np.abs(blocks) if units == 1 else blocks
     radii = [np.abs(np.linalg.eigvals(block)).max() for block in blocks]
     wanted = random.permutation(np.linspace(0.6, 1.0, gates)) if gates > 1 else [0.95]
     blocks = [block * (target / radius) for block, target, radius in zip(blocks, wanted, radii, strict=True)]

@@ -26,7 +26,7 @@ def complex_step_gradient(loss, value):
     return gradient
 
 
-def richardson_slope(loss, step=2e-3):
+def richardson_slope(loss, step=2e-4):
     """Slope of loss(t) at 0 from central differences at step, step/2 and step/4; its error is O(step^6)."""
     table = [(loss(step / 2**level) - loss(-step / 2**level)) / (2 * step / 2**level) for level in range(3)]
     once = [(4 * table[level + 1] - table[level]) / 3 for level in range(2)]
