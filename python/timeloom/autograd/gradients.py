@@ -132,8 +132,9 @@ def walk_backward(
         if entry is not None:
             for i in entry[1]:
                 if i >= 0 and needed[i]:
-                    for output in range(key, min(key + entry[0], size)):
-                        needed[output] = 1
+                    needed[key] = 1
+                    for later in range(key + 1, min(key + entry[0], size)):
+                        needed[later] = 1
                     break
 
     gradients = Gradients(size)
@@ -148,16 +149,21 @@ def walk_backward(
         needs = [i >= 0 and needed[i] == 1 for i in inputs]
         if True not in needs:
             continue
-        outputs = range(key, min(key + count, size))
-        d_outputs = [gradients.read(i) for i in outputs]
-        if all(d is None for d in d_outputs):
-            continue
-        d_outputs.extend([None] * (count - len(d_outputs)))
+        d_output = gradients.read(key)
+        if count == 1:
+            if d_output is None:
+                continue
+            results = backward(needs, d_output)
+        else:
+            others = [gradients.read(i) if i < size else None for i in range(key + 1, key + count)]
+            if d_output is None and all(d is None for d in others):
+                continue
+            results = backward(needs, d_output, *others)
         touched.update(inputs)
-        for i, need, gradient in zip(inputs, needs, backward(needs, *d_outputs), strict=True):
+        for i, need, gradient in zip(inputs, needs, results, strict=True):
             if need and gradient is not None:
                 gradients.add(i, gradient)
-        for i in outputs:
+        for i in range(key, min(key + count, size)):
             if i not in wanted:
                 gradients.drop(i)
     return {key: gradients.read(key) for key in wanted}, touched

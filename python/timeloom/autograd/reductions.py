@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ def _spread(g: Any, axis: Any, keepdims: bool, shape: tuple[int, ...]) -> Array:
     """Give the gradient of a reduction, or its result, back the axes that it lost."""
     if axis is not None and not keepdims:
         g = np.expand_dims(g, axis)
-    return np.broadcast_to(g, shape)
+    spread = np.empty(shape, dtype=g.dtype)
+    spread[...] = g
+    return spread
 
 
 @implements(np.sum)
@@ -26,15 +29,17 @@ def sum(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     x = value(a)
     shape = x.shape
     return record(
-        np.sum(x, axis=axis, keepdims=keepdims), (a,), lambda _needs, g: (_spread(g, axis, keepdims, shape),)
+        x.sum(axis=axis, keepdims=keepdims),
+        (a,),
+        lambda _needs, g: (_spread(g, axis, keepdims, shape),),
     )
 
 
 def _count(shape: tuple[int, ...], axis: Any) -> int:
     if axis is None:
-        return int(np.prod(shape, dtype=np.int64))
+        return math.prod(shape)
     axes = axis if isinstance(axis, tuple) else (axis,)
-    return int(np.prod([shape[i] for i in axes], dtype=np.int64))
+    return math.prod([shape[i] for i in axes])
 
 
 @implements(np.mean)
@@ -44,7 +49,7 @@ def mean(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     shape = x.shape
     count = _count(shape, axis)
     return record(
-        np.mean(x, axis=axis, keepdims=keepdims),
+        x.mean(axis=axis, keepdims=keepdims),
         (a,),
         lambda _needs, g: (_spread(g / count, axis, keepdims, shape),),
     )

@@ -13,32 +13,29 @@ from timeloom.autograd.recording import Array, Operand, is_recorded, keep, recor
 from timeloom.autograd.shapes import reshape
 from timeloom.autograd.ufuncs import Rule, binary
 
+_BASIC = frozenset({int, slice, type(None), type(Ellipsis)})
+
 
 def take_index(a: Any, index: Any) -> Any:
     """a[index] for slices, integers, None, Ellipsis, boolean and integer arrays."""
     x = value(a)
     parts = index if type(index) is tuple else (index,)
-    basic = True
     repeats = False
     for part in parts:
-        if part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)):
-            if isinstance(part, (bool, np.bool_)):
-                basic = False
+        if type(part) in _BASIC:
             continue
-        basic = False
         if isinstance(part, Operand) and part._value.dtype.kind == "f":
             raise IndexError("index: expected integers, booleans or slices, got an array of real numbers")
-        if np.asarray(part).dtype.kind != "b":
+        if not isinstance(part, np.integer) and np.asarray(part).dtype.kind != "b":
             repeats = True
     output = x[index]
     if not is_recorded(a):
         return output
-    if not basic:
-        # The user may change an index array or list before the gradient is taken.
-        kept = tuple([keep(part) if isinstance(part, (np.ndarray, list)) else part for part in parts])
-        index = kept if type(index) is tuple else kept[0]
+    # The user may change an index array or list before the gradient is taken.
+    kept = tuple([part if type(part) in _BASIC else keep(part) for part in parts])
     shape = x.shape
-    return record(np.asarray(output), (a,), lambda _needs, g: (Scatter(shape, index, g, repeats),))
+    place = kept if type(index) is tuple else kept[0]
+    return record(np.asarray(output), (a,), lambda _needs, g: (Scatter(shape, place, g, repeats),))
 
 
 @implements(np.take)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from timeloom import _core
 from timeloom.autograd import is_recorded, keep, record
@@ -58,7 +57,7 @@ def dense(inputs: Any, kernel: Any, bias: Any = None, activation: str | None = N
         same_dtype("bias", b, "inputs", x)
     if activation is not None and activation not in ACTIVATIONS:
         raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
-    rows = int(np.prod(x.shape[:-1], dtype=np.int64))
+    rows = math.prod(x.shape[:-1])
     left = contiguous(x).reshape(rows, features)
     output = _core.matmul(left, contiguous(w), None if b is None else contiguous(b))
     if activation in _FUSED:

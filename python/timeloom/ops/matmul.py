@@ -7,6 +7,7 @@ Equations:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def _matmul(a: Any, b: Any) -> Any:
     dtype = np.result_type(x, y)
     if y.ndim > 2 or dtype not in (np.float32, np.float64):
         return _stacked(a, b, x, y)
-    rows = int(np.prod(x.shape[:-1], dtype=np.int64))
+    rows = math.prod(x.shape[:-1])
     columns = 1 if y.ndim == 1 else y.shape[1]
     left = contiguous(x.astype(dtype, copy=False).reshape(rows, inner))
     right = contiguous(y.astype(dtype, copy=False).reshape(inner, columns))

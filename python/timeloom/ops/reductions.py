@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,10 +33,10 @@ def _sum(x: Array, axes: tuple[int, ...]) -> Array:
     shape = tuple(x.shape[i] for i in kept)
     if axes == tuple(range(len(axes))):
         # Leading axes: rows that are added up.
-        columns = int(np.prod(shape, dtype=np.int64))
-        rows = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
+        columns = math.prod(shape)
+        rows = math.prod([x.shape[i] for i in axes])
         return np.asarray(_core.sum_rows(contiguous(x).reshape(rows, columns)).reshape(shape))
-    length = int(np.prod([x.shape[i] for i in axes], dtype=np.int64))
+    length = math.prod([x.shape[i] for i in axes])
     return np.asarray(
         _core.sum_last(contiguous(np.transpose(x, kept + axes)).reshape(*shape, length)).reshape(shape)
     )
@@ -46,14 +48,16 @@ def _reduced(x: Any, axis: int | tuple[int, ...] | None, keepdims: bool, average
     shape = array.shape
     one = tuple(1 if i in axes else n for i, n in enumerate(shape))
     output = _sum(array, axes)
-    count = int(np.prod([shape[i] for i in axes], dtype=np.int64)) if average else 1
+    count = math.prod([shape[i] for i in axes]) if average else 1
     if average:
         output = np.asarray(output / count)
-    return record(
-        output.reshape(one) if keepdims else output,
-        (x,),
-        lambda _needs, g: (np.broadcast_to(np.reshape(g / count if average else g, one), shape),),
-    )
+
+    def backward(_needs: Sequence[bool], g: Array) -> tuple[Array]:
+        spread = np.empty(shape, dtype=array.dtype)
+        np.divide(np.reshape(g, one), count, out=spread)
+        return (spread,)
+
+    return record(output.reshape(one) if keepdims else output, (x,), backward)
 
 
 def sum(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
