@@ -42,7 +42,9 @@ def edges(dtype):
     tiny, huge = Extended(info.smallest_normal), Extended(info.max)
     values = [0, tiny, huge, info.eps, np.sqrt(np.sqrt(Extended(0.5))), 1, 2, 1 / np.sqrt(Extended(2))]
     values += [np.log(tiny), np.log(huge), 9.01, 9.25, 18.5, 19.25, 38.5, 3, 1 / Extended(6)]
-    values += [(n + Extended(0.5)) * np.log(Extended(2)) for n in range(-3, 4)]  # between two powers of the reduction
+    values += [
+        (n + Extended(0.5)) * np.log(Extended(2)) for n in range(-3, 4)
+    ]  # between two powers of the reduction
     values += [Extended(2) ** n for n in range(info.minexp, info.maxexp, max(1, info.maxexp // 64))]
     nearest = np.array([value for edge in values for value in (edge, -edge)]).astype(dtype)
     steps = [nearest]
@@ -141,7 +143,9 @@ def test_nan_of_any_sign_and_payload_stays_nan(function, dtype, isa):
     bits = np.dtype(f"u{dtype().itemsize}")
     generator = np.random.default_rng(3)
     payloads = np.abs(generator.integers(1, 2 ** (np.finfo(dtype).nmant - 1), 100)).astype(bits)
-    nan = np.concatenate([payloads | np.array(value, dtype).view(bits) for value in (np.nan, -np.nan)]).view(dtype)
+    nan = np.concatenate([payloads | np.array(value, dtype).view(bits) for value in (np.nan, -np.nan)]).view(
+        dtype
+    )
     assert np.isnan(nan).all()
     assert np.isnan(kernel(function, nan, _isa=isa)).all()
 
@@ -168,7 +172,9 @@ def test_tanh_is_odd_and_bounded(dtype, isa):
 @each_isa
 @each_dtype
 def test_tanh_of_a_tiny_argument_is_the_argument(dtype, isa):
-    x = np.geomspace(2 * float(np.finfo(dtype).smallest_normal), float(np.finfo(dtype).eps) / 4, 1000).astype(dtype)
+    x = np.geomspace(2 * float(np.finfo(dtype).smallest_normal), float(np.finfo(dtype).eps) / 4, 1000).astype(
+        dtype
+    )
     assert np.array_equal(_core.activation("tanh", x, _isa=isa), x)
 
 
