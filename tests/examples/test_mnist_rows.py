@@ -58,16 +58,25 @@ def test_confusion_counts_pairs():
     assert (counts[3, 3], counts[5, 3], counts[5, 5]) == (1, 1, 1)
 
 
-def test_example_learns_and_draws(bars, tmp_path, capsys):
-    pytest.importorskip("matplotlib")
-    picture = tmp_path / "digits.png"
-    mnist_rows.main(["--seeds", "0", "1", "--epochs", "2", "--output", str(picture)])
+def test_example_prints_its_figures(bars, tmp_path, capsys):
+    mnist_rows.main(["--seeds", "0", "1", "--epochs", "2", "--output", str(tmp_path / "digits.png")])
     said = capsys.readouterr().out
     assert "320 digits to train on, 60 to test" in said
     assert "seed 1  epoch 2/2  timeloom" in said
     assert "\nmean" in said
     assert "0.9765  0.0796" in said
     assert "this run is another one" in said
+
+
+def test_draw_saves_a_picture(tmp_path):
+    pytest.importorskip("matplotlib")
+    results = [
+        mnist_rows.Epoch(library, 0, epoch, 0.9, 0.3, 1.0)
+        for epoch in (1, 2)
+        for library in ("timeloom", "PyTorch")
+    ]
+    picture = tmp_path / "digits.png"
+    assert mnist_rows.draw(results, np.eye(10, dtype=np.int64), picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 

@@ -54,14 +54,25 @@ def test_report_says_when_a_rule_is_not_beaten(capsys):
     assert said.count("The LSTM beats the rule: its RMSE is 100 % lower") == 2
 
 
-def test_example_beats_both_rules_and_draws(tmp_path, capsys):
+@pytest.fixture(scope="module")
+def trained():
+    series = sunspots.load_series()
+    return series, sunspots.train(series, seed=0, epochs=30)
+
+
+def test_train_beats_both_rules(trained, capsys):
+    series, run = trained
+    sunspots.report(series, [run])
+    assert capsys.readouterr().out.count("The LSTM beats the rule") == 2
+
+
+def test_draw_saves_a_picture(trained, tmp_path, capsys):
     pytest.importorskip("matplotlib")
+    series, run = trained
     picture = tmp_path / "forecast.png"
-    sunspots.main(["--seeds", "0", "--epochs", "30", "--output", str(picture)])
-    said = capsys.readouterr().out
-    assert said.count("The LSTM beats the rule") == 2
+    assert sunspots.draw(series, run.forecast, picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert f"Picture: {picture}" in said
+    assert f"Picture: {picture}" in capsys.readouterr().out
 
 
 def test_example_without_matplotlib_prints_a_chart(tmp_path, monkeypatch, capsys):
