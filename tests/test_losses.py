@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from tests.golden import load
+from timeloom import GradientTape, losses
+
+GOLDEN = load("keras_losses")
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_loss_and_gradient_agree_with_keras(case):
+    values = GOLDEN[case]
+    options = dict(values["options"])
+    function = losses.get(options.pop("name"))
+    with GradientTape() as tape:
+        prediction = tape.watch(values["prediction"])
+        loss = function(values["target"], prediction, **options)
+    np.testing.assert_allclose(loss.numpy(), values["loss"], rtol=1e-11)
+    gradient = tape.gradient(loss, prediction, output_gradients=values["upstream"])
+    largest = np.abs(values["d_prediction"]).max()
+    np.testing.assert_allclose(gradient, values["d_prediction"], rtol=0, atol=1e-11 * largest)
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_class_is_the_mean_of_its_function(case):
+    values = GOLDEN[case]
+    options = dict(values["options"])
+    name = "".join(word.capitalize() for word in options.pop("name").split("_"))
+    loss = getattr(losses, name)(**options)
+    assert float(loss(values["target"], values["prediction"])) == pytest.approx(values["loss"].mean())
+    copy = losses.get(losses.serialize(loss))
+    assert copy.get_config() == loss.get_config()
+    assert float(copy(values["target"], values["prediction"])) == pytest.approx(values["loss"].mean())
+
+
+def test_reductions_and_weights():
+    y, p = np.zeros((3, 2)), np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
+    weights = [1.0, 0.0, 2.0]
+    expected = {
+        "sum_over_batch_size": (14 / 3, 19 / 3),
+        "mean": (14 / 3, 19 / 3),
+        "sum": (14, 19),
+        "mean_with_sample_weight": (14 / 3, 19 / 3),
+    }
+    for reduction, (plain, weighted) in expected.items():
+        loss = losses.MeanSquaredError(reduction=reduction)
+        assert float(loss(y, p)) == pytest.approx(plain)
+        assert float(loss(y, p, sample_weight=weights)) == pytest.approx(weighted)
+    for none in ("none", None):
+        np.testing.assert_allclose(losses.MeanSquaredError(reduction=none)(y, p, weights), [1.0, 0.0, 18.0])
+    zero = losses.MeanSquaredError(reduction="mean_with_sample_weight")(y, p, [0.0, 0.0, 0.0])
+    assert float(zero) == 0.0
+
+
+def test_weights_per_timestep_and_per_sample():
+    y, p = np.zeros((2, 3, 1)), np.ones((2, 3, 1))
+    loss = losses.MeanSquaredError(reduction="sum")
+    assert float(loss(y, p, [1.0, 2.0])) == 9.0
+    assert float(loss(y, p, np.array([[1.0, 0, 0], [0, 0, 5.0]]))) == 6.0
+    with pytest.raises(ValueError, match=r"sample_weight: expected shape \(2,\) or \(2, 3\), got \(3,\)"):
+        loss(y, p, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(("target", "output"), [((4,), (4, 1)), ((4, 1), (4,)), ((2, 3), (2, 3, 1))])
+def test_missing_last_axis_is_added_and_never_broadcast(target, output):
+    y = np.arange(np.prod(target), dtype=float).reshape(target)
+    p = np.zeros(output)
+    assert float(losses.MeanSquaredError()(y, p)) == pytest.approx((y**2).mean())
+
+
+@pytest.mark.parametrize(
+    ("function", "target", "output", "words"),
+    [
+        ("mse", np.zeros((4, 3)), np.zeros((4, 1)), r"y_true: expected shape \(4, 1\), got \(4, 3\)"),
+        ("mse", np.zeros(3), np.zeros((4, 1)), r"y_true: expected shape \(4, 1\), got \(3,\)"),
+        ("categorical_crossentropy", np.zeros(4), np.ones((4, 3)), "y_true: expected shape"),
+        ("sparse_categorical_crossentropy", np.zeros((4, 3)), np.ones((4, 3)), "y_true: expected shape"),
+        ("sparse_categorical_crossentropy", [0, 1, 2, 3], np.ones((4, 3)), r"labels in \[0, 2\], got 3"),
+        ("sparse_categorical_crossentropy", [0, 1, 2, -1], np.ones((4, 3)), r"labels in \[0, 2\], got -1"),
+        ("sparse_categorical_crossentropy", [0, 1, 0.5, 1], np.ones((4, 3)), "whole numbers"),
+        ("sparse_categorical_crossentropy", [0, 1, np.nan, 1], np.ones((4, 3)), "whole numbers"),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(function, target, output, words):
+    with pytest.raises(ValueError, match=words):
+        losses.get(function)(target, output)
+
+
+def test_nan_propagates():
+    assert np.isnan(losses.mean_squared_error([[np.nan], [1.0]], [[0.0], [0.0]])).tolist() == [True, False]
+
+
+def test_names_of_keras_and_names_to_come():
+    assert losses.get("MSE") is losses.mean_squared_error
+    assert isinstance(losses.get("BinaryCrossentropy"), losses.BinaryCrossentropy)
+    assert losses.get(None) is None
+    with pytest.raises(NotImplementedError, match="huber"):
+        losses.get("huber")
+    with pytest.raises(ValueError, match=r"loss: expected one of .*, got 'mes'"):
+        losses.get("mes")
+    with pytest.raises(ValueError, match="reduction: expected"):
+        losses.MeanSquaredError(reduction="max")
+    with pytest.raises(NotImplementedError, match="ignore_class"):
+        losses.SparseCategoricalCrossentropy(ignore_class=0)
+    with pytest.raises(ValueError, match="label_smoothing: expected"):
+        losses.BinaryCrossentropy(label_smoothing=2.0)
