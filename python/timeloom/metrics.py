@@ -201,8 +201,6 @@ class MeanMetricWrapper(Mean):
         self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
         super().__init__(name, dtype)
-        if name is None:
-            self.name = backend.auto_name(type(self).__name__)
         self._fn = fn
         self._arguments = kwargs
 

@@ -12,6 +12,7 @@ from timeloom.arrays import real_array
 from timeloom.autograd import TracedArray
 from timeloom.losses.functions import (
     FUNCTIONS,
+    PRIMITIVES,
     binary_crossentropy,
     categorical_crossentropy,
     dense_targets,
@@ -78,6 +79,10 @@ class Loss:
         """
         return y_true if isinstance(y_true, TracedArray) else real_array(name, y_true, dtype)
 
+    def call_checked(self, y_true: Any, y_pred: Any) -> Any:
+        """As call, for targets that `targets` returned: training steps need no second check."""
+        return self.call(y_true, y_pred)
+
     def reduce(self, values: Any, sample_weight: Any = None) -> Any:
         """Returns the number that training makes small from values and weights that fit them."""
         if sample_weight is not None:
@@ -123,9 +128,17 @@ class LossFunctionWrapper(Loss):
         super().__init__(name, reduction, dtype)
         self.fn = fn
         self._arguments = kwargs
+        # Every axis that the functions take is the last one.
+        self._primitive_arguments = {name: value for name, value in kwargs.items() if name != "axis"}
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self.fn(y_true, y_pred, **self._arguments)
+
+    def call_checked(self, y_true: Any, y_pred: Any) -> Any:
+        primitive = PRIMITIVES.get(self.fn)
+        if primitive is None:
+            return self.call(y_true, y_pred)
+        return primitive(y_true, y_pred, **self._primitive_arguments)
 
     def targets(self, y_true: Any, shape: Sequence[int], dtype: DTypeLike, name: str = "y_true") -> Any:
         if self.fn is sparse_categorical_crossentropy:

@@ -13,6 +13,7 @@ from timeloom.autograd import TracedArray
 
 __all__ = [
     "FUNCTIONS",
+    "PRIMITIVES",
     "binary_crossentropy",
     "categorical_crossentropy",
     "dense_targets",
@@ -198,4 +199,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "binary_crossentropy": binary_crossentropy,
     "categorical_crossentropy": categorical_crossentropy,
     "sparse_categorical_crossentropy": sparse_categorical_crossentropy,
+}
+
+# What these functions call once they have brought the targets into shape.
+PRIMITIVES: dict[Callable[..., Any], Callable[..., Any]] = {
+    mean_squared_error: ops.mean_squared_error,
+    mean_absolute_error: ops.mean_absolute_error,
+    binary_crossentropy: ops.binary_crossentropy,
+    categorical_crossentropy: ops.categorical_crossentropy,
+    sparse_categorical_crossentropy: ops.sparse_categorical_crossentropy,
 }

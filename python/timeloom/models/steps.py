@@ -246,7 +246,7 @@ class Steps(Layer):
         """Returns the compiled loss plus the penalties of weights and activities, a scalar."""
         assert self._resolved is not None
         loss: Loss = self._resolved.loss
-        total = loss.reduce(loss.call(y, y_pred), sample_weight)
+        total = loss.reduce(loss.call_checked(y, y_pred), sample_weight)
         if self._step_has_penalties:
             for penalty in self.losses:
                 total = total + penalty
