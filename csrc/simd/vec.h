@@ -8,12 +8,10 @@
 //
 // Interface, the same for S = float and S = double on every instruction set:
 //   Vec<S>::kLanes, zero(), broadcast(s), load(p), load_partial(p, n), store(p), store_partial(p, n)
-//       p need not be aligned; the partial forms touch the first n in 0..kLanes elements only, others read as
-//       0.
+//       p need not be aligned; the partial forms touch the first n in 0..kLanes elements only, others are 0.
 //   + - * /, unary -, fma(a, b, c) = a * b + c (one rounding where the hardware has it, two in scalar),
-//   min, max (the SECOND operand if either is NaN), abs, sqrt, floor, round (to nearest, ties to even),
-//   copysign(magnitude, sign), < <= > >= == (false if either is NaN), is_nan, & | ! any on Mask<S>,
-//   select(mask, where_true, where_false),
+//   min, max (the SECOND operand if either is NaN), abs, sqrt, copysign(magnitude, sign),
+//   < <= > >= (a Mask<S>, false if either is NaN), & of masks, select(mask, where_true, where_false),
 //   scale_by_power_of_two(x, shifted), split_binary(x, exponent): see BinaryFormat.
 #pragma once
 

@@ -61,13 +61,6 @@ TIMELOOM_INLINE Vec<float> copysign(Vec<float> magnitude, Vec<float> sign) noexc
   const __m256 bit = _mm256_set1_ps(-0.0f);
   return {_mm256_or_ps(_mm256_andnot_ps(bit, magnitude.value), _mm256_and_ps(bit, sign.value))};
 }
-TIMELOOM_INLINE Vec<float> round(Vec<float> a) noexcept {
-  return {_mm256_round_ps(a.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-}
-TIMELOOM_INLINE Vec<float> floor(Vec<float> a) noexcept {
-  return {_mm256_round_ps(a.value, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
-}
-
 TIMELOOM_INLINE Mask<float> operator<(Vec<float> a, Vec<float> b) noexcept {
   return {_mm256_cmp_ps(a.value, b.value, _CMP_LT_OQ)};
 }
@@ -76,22 +69,9 @@ TIMELOOM_INLINE Mask<float> operator<=(Vec<float> a, Vec<float> b) noexcept {
 }
 TIMELOOM_INLINE Mask<float> operator>(Vec<float> a, Vec<float> b) noexcept { return b < a; }
 TIMELOOM_INLINE Mask<float> operator>=(Vec<float> a, Vec<float> b) noexcept { return b <= a; }
-TIMELOOM_INLINE Mask<float> operator==(Vec<float> a, Vec<float> b) noexcept {
-  return {_mm256_cmp_ps(a.value, b.value, _CMP_EQ_OQ)};
-}
-TIMELOOM_INLINE Mask<float> is_nan(Vec<float> a) noexcept {
-  return {_mm256_cmp_ps(a.value, a.value, _CMP_UNORD_Q)};
-}
 TIMELOOM_INLINE Mask<float> operator&(Mask<float> a, Mask<float> b) noexcept {
   return {_mm256_and_ps(a.value, b.value)};
 }
-TIMELOOM_INLINE Mask<float> operator|(Mask<float> a, Mask<float> b) noexcept {
-  return {_mm256_or_ps(a.value, b.value)};
-}
-TIMELOOM_INLINE Mask<float> operator!(Mask<float> a) noexcept {
-  return {_mm256_xor_ps(a.value, _mm256_castsi256_ps(_mm256_set1_epi32(-1)))};
-}
-TIMELOOM_INLINE bool any(Mask<float> a) noexcept { return _mm256_movemask_ps(a.value) != 0; }
 TIMELOOM_INLINE Vec<float> select(Mask<float> mask, Vec<float> yes, Vec<float> no) noexcept {
   return {_mm256_blendv_ps(no.value, yes.value, mask.value)};
 }
@@ -174,13 +154,6 @@ TIMELOOM_INLINE Vec<double> copysign(Vec<double> magnitude, Vec<double> sign) no
   const __m256d bit = _mm256_set1_pd(-0.0);
   return {_mm256_or_pd(_mm256_andnot_pd(bit, magnitude.value), _mm256_and_pd(bit, sign.value))};
 }
-TIMELOOM_INLINE Vec<double> round(Vec<double> a) noexcept {
-  return {_mm256_round_pd(a.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-}
-TIMELOOM_INLINE Vec<double> floor(Vec<double> a) noexcept {
-  return {_mm256_round_pd(a.value, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
-}
-
 TIMELOOM_INLINE Mask<double> operator<(Vec<double> a, Vec<double> b) noexcept {
   return {_mm256_cmp_pd(a.value, b.value, _CMP_LT_OQ)};
 }
@@ -189,22 +162,9 @@ TIMELOOM_INLINE Mask<double> operator<=(Vec<double> a, Vec<double> b) noexcept {
 }
 TIMELOOM_INLINE Mask<double> operator>(Vec<double> a, Vec<double> b) noexcept { return b < a; }
 TIMELOOM_INLINE Mask<double> operator>=(Vec<double> a, Vec<double> b) noexcept { return b <= a; }
-TIMELOOM_INLINE Mask<double> operator==(Vec<double> a, Vec<double> b) noexcept {
-  return {_mm256_cmp_pd(a.value, b.value, _CMP_EQ_OQ)};
-}
-TIMELOOM_INLINE Mask<double> is_nan(Vec<double> a) noexcept {
-  return {_mm256_cmp_pd(a.value, a.value, _CMP_UNORD_Q)};
-}
 TIMELOOM_INLINE Mask<double> operator&(Mask<double> a, Mask<double> b) noexcept {
   return {_mm256_and_pd(a.value, b.value)};
 }
-TIMELOOM_INLINE Mask<double> operator|(Mask<double> a, Mask<double> b) noexcept {
-  return {_mm256_or_pd(a.value, b.value)};
-}
-TIMELOOM_INLINE Mask<double> operator!(Mask<double> a) noexcept {
-  return {_mm256_xor_pd(a.value, _mm256_castsi256_pd(_mm256_set1_epi32(-1)))};
-}
-TIMELOOM_INLINE bool any(Mask<double> a) noexcept { return _mm256_movemask_pd(a.value) != 0; }
 TIMELOOM_INLINE Vec<double> select(Mask<double> mask, Vec<double> yes, Vec<double> no) noexcept {
   return {_mm256_blendv_pd(no.value, yes.value, mask.value)};
 }

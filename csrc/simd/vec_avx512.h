@@ -90,13 +90,6 @@ TIMELOOM_INLINE Vec<float> copysign(Vec<float> magnitude, Vec<float> sign) noexc
   const __m512 bit = _mm512_set1_ps(-0.0f);
   return {_mm512_or_ps(_mm512_andnot_ps(bit, magnitude.value), _mm512_and_ps(bit, sign.value))};
 }
-TIMELOOM_INLINE Vec<float> round(Vec<float> a) noexcept {
-  return {_mm512_roundscale_ps(a.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-}
-TIMELOOM_INLINE Vec<float> floor(Vec<float> a) noexcept {
-  return {_mm512_roundscale_ps(a.value, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
-}
-
 TIMELOOM_INLINE Mask<float> operator<(Vec<float> a, Vec<float> b) noexcept {
   return {_mm512_cmp_ps_mask(a.value, b.value, _CMP_LT_OQ)};
 }
@@ -105,20 +98,9 @@ TIMELOOM_INLINE Mask<float> operator<=(Vec<float> a, Vec<float> b) noexcept {
 }
 TIMELOOM_INLINE Mask<float> operator>(Vec<float> a, Vec<float> b) noexcept { return b < a; }
 TIMELOOM_INLINE Mask<float> operator>=(Vec<float> a, Vec<float> b) noexcept { return b <= a; }
-TIMELOOM_INLINE Mask<float> operator==(Vec<float> a, Vec<float> b) noexcept {
-  return {_mm512_cmp_ps_mask(a.value, b.value, _CMP_EQ_OQ)};
-}
-TIMELOOM_INLINE Mask<float> is_nan(Vec<float> a) noexcept {
-  return {_mm512_cmp_ps_mask(a.value, a.value, _CMP_UNORD_Q)};
-}
 TIMELOOM_INLINE Mask<float> operator&(Mask<float> a, Mask<float> b) noexcept {
   return {static_cast<__mmask16>(a.value & b.value)};
 }
-TIMELOOM_INLINE Mask<float> operator|(Mask<float> a, Mask<float> b) noexcept {
-  return {static_cast<__mmask16>(a.value | b.value)};
-}
-TIMELOOM_INLINE Mask<float> operator!(Mask<float> a) noexcept { return {static_cast<__mmask16>(~a.value)}; }
-TIMELOOM_INLINE bool any(Mask<float> a) noexcept { return a.value != 0; }
 TIMELOOM_INLINE Vec<float> select(Mask<float> mask, Vec<float> yes, Vec<float> no) noexcept {
   return {_mm512_mask_blend_ps(mask.value, no.value, yes.value)};
 }
@@ -201,13 +183,6 @@ TIMELOOM_INLINE Vec<double> copysign(Vec<double> magnitude, Vec<double> sign) no
   const __m512d bit = _mm512_set1_pd(-0.0);
   return {_mm512_or_pd(_mm512_andnot_pd(bit, magnitude.value), _mm512_and_pd(bit, sign.value))};
 }
-TIMELOOM_INLINE Vec<double> round(Vec<double> a) noexcept {
-  return {_mm512_roundscale_pd(a.value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-}
-TIMELOOM_INLINE Vec<double> floor(Vec<double> a) noexcept {
-  return {_mm512_roundscale_pd(a.value, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
-}
-
 TIMELOOM_INLINE Mask<double> operator<(Vec<double> a, Vec<double> b) noexcept {
   return {_mm512_cmp_pd_mask(a.value, b.value, _CMP_LT_OQ)};
 }
@@ -216,20 +191,9 @@ TIMELOOM_INLINE Mask<double> operator<=(Vec<double> a, Vec<double> b) noexcept {
 }
 TIMELOOM_INLINE Mask<double> operator>(Vec<double> a, Vec<double> b) noexcept { return b < a; }
 TIMELOOM_INLINE Mask<double> operator>=(Vec<double> a, Vec<double> b) noexcept { return b <= a; }
-TIMELOOM_INLINE Mask<double> operator==(Vec<double> a, Vec<double> b) noexcept {
-  return {_mm512_cmp_pd_mask(a.value, b.value, _CMP_EQ_OQ)};
-}
-TIMELOOM_INLINE Mask<double> is_nan(Vec<double> a) noexcept {
-  return {_mm512_cmp_pd_mask(a.value, a.value, _CMP_UNORD_Q)};
-}
 TIMELOOM_INLINE Mask<double> operator&(Mask<double> a, Mask<double> b) noexcept {
   return {static_cast<__mmask8>(a.value & b.value)};
 }
-TIMELOOM_INLINE Mask<double> operator|(Mask<double> a, Mask<double> b) noexcept {
-  return {static_cast<__mmask8>(a.value | b.value)};
-}
-TIMELOOM_INLINE Mask<double> operator!(Mask<double> a) noexcept { return {static_cast<__mmask8>(~a.value)}; }
-TIMELOOM_INLINE bool any(Mask<double> a) noexcept { return a.value != 0; }
 TIMELOOM_INLINE Vec<double> select(Mask<double> mask, Vec<double> yes, Vec<double> no) noexcept {
   return {_mm512_mask_blend_pd(mask.value, no.value, yes.value)};
 }

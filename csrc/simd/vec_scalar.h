@@ -72,28 +72,8 @@ TIMELOOM_INLINE Mask<S> operator>=(Vec<S> a, Vec<S> b) noexcept {
   return {a.value >= b.value};
 }
 template <class S>
-TIMELOOM_INLINE Mask<S> operator==(Vec<S> a, Vec<S> b) noexcept {
-  return {a.value == b.value};
-}
-template <class S>
-TIMELOOM_INLINE Mask<S> is_nan(Vec<S> a) noexcept {
-  return {a.value != a.value};
-}
-template <class S>
 TIMELOOM_INLINE Mask<S> operator&(Mask<S> a, Mask<S> b) noexcept {
   return {a.value && b.value};
-}
-template <class S>
-TIMELOOM_INLINE Mask<S> operator|(Mask<S> a, Mask<S> b) noexcept {
-  return {a.value || b.value};
-}
-template <class S>
-TIMELOOM_INLINE Mask<S> operator!(Mask<S> a) noexcept {
-  return {!a.value};
-}
-template <class S>
-TIMELOOM_INLINE bool any(Mask<S> a) noexcept {
-  return a.value;
 }
 template <class S>
 TIMELOOM_INLINE Vec<S> select(Mask<S> mask, Vec<S> yes, Vec<S> no) noexcept {
@@ -110,22 +90,6 @@ TIMELOOM_INLINE Vec<double> copysign(Vec<double> magnitude, Vec<double> sign) no
 }
 TIMELOOM_INLINE Vec<float> sqrt(Vec<float> a) noexcept { return {__builtin_sqrtf(a.value)}; }
 TIMELOOM_INLINE Vec<double> sqrt(Vec<double> a) noexcept { return {__builtin_sqrt(a.value)}; }
-
-/// Nearest integer, ties to even: plain x86-64 has no such instruction, so the addition of 2^(mantissa bits)
-/// rounds.
-template <class S>
-TIMELOOM_INLINE Vec<S> round(Vec<S> a) noexcept {
-  const S limit = S(typename BinaryFormat<S>::bits(1) << BinaryFormat<S>::kMantissaBits);
-  const S size = abs(a).value;
-  if (!(size < limit)) return a;  // already an integer, an infinity or NaN
-  return copysign(Vec<S>{(size + limit) - limit}, a);
-}
-
-template <class S>
-TIMELOOM_INLINE Vec<S> floor(Vec<S> a) noexcept {
-  const Vec<S> nearest = round(a);
-  return nearest.value > a.value ? Vec<S>{nearest.value - S(1)} : nearest;
-}
 
 template <class S>
 TIMELOOM_INLINE typename BinaryFormat<S>::bits bits_of(Vec<S> a) noexcept {

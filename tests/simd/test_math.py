@@ -37,7 +37,7 @@ def kernel(function, x, **private):
 
 
 def edges(dtype):
-    """Where a formula changes: ends of the range of exp, saturation, switches of the reduction, powers of two."""
+    """Where formulas change: ends of the range of exp, saturation, steps of the reduction, powers of two."""
     info = np.finfo(dtype)
     tiny, huge = Extended(info.smallest_normal), Extended(info.max)
     values = [0, tiny, huge, info.eps, np.sqrt(np.sqrt(Extended(0.5))), 1, 2, 1 / np.sqrt(Extended(2))]
