@@ -2,15 +2,72 @@
 Compiled kernels of timeloom. Private: use the Python modules above it.
 """
 from __future__ import annotations
+import collections.abc
+import numpy
 import typing
-__all__: list[str] = ['active_isa', 'build_info', 'get_num_threads', 'last_thread_count', 'set_num_threads', 'supported_isas']
+__all__: list[str] = ['RnnCache', 'Segments', 'activation', 'activation_gradient', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'exp', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'matmul', 'rmsprop_update', 'rnn_backward', 'rnn_cells', 'rnn_forward', 'rnn_paths', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas']
+class RnnCache:
+    """
+    What rnn_forward keeps for rnn_backward. Opaque and read only.
+    """
+    @property
+    def nbytes(self) -> int:
+        ...
+class Segments:
+    """
+    Parameters and the arrays an optimizer keeps beside them: slots[parameter][kind].
+    
+    All of one dtype, C-contiguous, writable, without shared memory; a slot has the shape of
+    its parameter. The arrays are kept alive and are updated in place.
+    """
+    def __init__(self, parameters: collections.abc.Sequence, slots: collections.abc.Sequence) -> None:
+        ...
+    def __len__(self) -> int:
+        """
+        Number of parameters.
+        """
+    @property
+    def dtype(self) -> str:
+        """
+        float32 or float64.
+        """
+    @property
+    def size(self) -> int:
+        """
+        Elements of all parameters together.
+        """
+    @property
+    def slot_kinds(self) -> int:
+        """
+        Arrays kept beside each parameter.
+        """
+def activation(name: str, x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    y = f(x) for each element; name: linear, tanh, sigmoid, hard_sigmoid or relu.
+    """
+def activation_gradient(name: str, output: typing.Any, d_output: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    d_output f'(x) for each element, with f'(x) from the output of the activation.
+    """
 def active_isa() -> str:
     """
     Name of the kernel table in use; ValueError if TIMELOOM_ISA is bad.
     """
+def adam_update(segments: Segments, gradients: collections.abc.Sequence, learning_rate: typing.SupportsFloat | typing.SupportsIndex, beta_1: typing.SupportsFloat | typing.SupportsIndex = 0.9, beta_2: typing.SupportsFloat | typing.SupportsIndex = 0.999, epsilon: typing.SupportsFloat | typing.SupportsIndex = 1e-07, step: typing.SupportsInt | typing.SupportsIndex = 1, amsgrad: bool = False, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, *, gradient_scales: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] | None = None, clip_value: typing.SupportsFloat | typing.SupportsIndex | None = None, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> None:
+    """
+    Step number `step` (from 1) of Adam on every parameter, in place. Slots: first and second moment; then the largest second moment if amsgrad.
+    """
 def build_info() -> dict:
     """
     Facts fixed when this module was compiled: version, compiler, openmp, isas.
+    """
+def clip_by_value(gradients: collections.abc.Sequence, clip_value: typing.SupportsFloat | typing.SupportsIndex, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> None:
+    """
+    Holds every element of every array in [-clip_value, clip_value], in place; NaN stays.
+    """
+def exp(x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    e^x for each element.
     """
 def get_num_threads() -> int:
     """
@@ -20,9 +77,73 @@ def last_thread_count() -> int:
     """
     How many threads the last kernel called from this Python thread really ran on.
     """
+def log(x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    The natural logarithm of each element.
+    """
+def log_softmax(x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    x - log(sum(e^x)) over the last axis.
+    """
+def log_softmax_gradient(output: typing.Any, d_output: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    d_output - e^output sum(d_output) over the last axis; output is that of log_softmax.
+    """
+def matmul(a: typing.Any, b: typing.Any, bias: typing.Any = None, transpose_a: bool = False, transpose_b: bool = False, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    a @ b (+ bias), every element one chain of fma in ascending order; transpose_a: the rule of weight gradients.
+    """
+def rmsprop_update(segments: Segments, gradients: collections.abc.Sequence, learning_rate: typing.SupportsFloat | typing.SupportsIndex, rho: typing.SupportsFloat | typing.SupportsIndex = 0.9, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, epsilon: typing.SupportsFloat | typing.SupportsIndex = 1e-07, centered: bool = False, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, *, gradient_scales: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] | None = None, clip_value: typing.SupportsFloat | typing.SupportsIndex | None = None, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> None:
+    """
+    One step of RMSprop on every parameter, in place. Slots: velocity; then momentum if it is not 0; then the average gradient if centered.
+    """
+def rnn_backward(cache: RnnCache, d_outputs: typing.Any, d_states: typing.Any, *, need_inputs: bool = True, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _path: str = '', _k_block: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
+    """
+    Gradients of rnn_forward: (d_inputs or None, d_kernel, d_recurrent_kernel, d_bias or None, d_initial_states).
+    """
+def rnn_cells() -> dict:
+    """
+    The list of cells: name -> input_gates, state_gates, states, bias_rows, activation, recurrent_activation.
+    """
+def rnn_forward(cell: str, inputs: typing.Any, kernel: typing.Any, recurrent_kernel: typing.Any, bias: typing.Any, initial_states: typing.Any, activation: str, recurrent_activation: str, go_backwards: bool, return_sequences: bool, keep: bool, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '', _path: str = '', _k_block: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
+    """
+    Runs a cell over inputs [B, T, F]. Returns (outputs [B, T, U] or [B, U], final states, cache or None).
+    """
+def rnn_paths() -> list[str]:
+    """
+    Names that _path takes.
+    """
+def scale(gradients: collections.abc.Sequence, factors: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> None:
+    """
+    Multiplies each array by its factor, in place.
+    """
 def set_num_threads(threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     Sets how many threads a kernel may use at most; 0 returns to the default.
+    """
+def sgd_update(segments: Segments, gradients: collections.abc.Sequence, learning_rate: typing.SupportsFloat | typing.SupportsIndex, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, nesterov: bool = False, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, *, gradient_scales: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] | None = None, clip_value: typing.SupportsFloat | typing.SupportsIndex | None = None, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> None:
+    """
+    One step of SGD on every parameter, in place. Slots: velocity if momentum is not 0.
+    """
+def softmax(x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    e^x / sum(e^x) over the last axis.
+    """
+def softmax_gradient(output: typing.Any, d_output: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    output (d_output - sum(d_output output)) over the last axis; output is that of softmax.
+    """
+def squared_norms(gradients: collections.abc.Sequence, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    Sum of the squares of each array, in float64: [n]. The same bits for any number of threads.
+    """
+def sum_last(a: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    Sum over the last axis: one chain of additions a row, in ascending order.
+    """
+def sum_rows(a: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    Sum over the rows of a matrix: chunks of 512 rows, one chain each, then added.
     """
 def supported_isas() -> list[str]:
     """
