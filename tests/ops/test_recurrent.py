@@ -56,9 +56,8 @@ def test_activations(cell):
     p = problem(cell)
 
     def run(x, w, u, b):
-        return ops.recurrent(
-            cell, x, w, u, b, activation="sigmoid", recurrent_activation="hard_sigmoid", return_sequences=True
-        )[0]
+        gates = {} if cell == "simple_rnn" else {"recurrent_activation": "hard_sigmoid"}
+        return ops.recurrent(cell, x, w, u, b, activation="sigmoid", return_sequences=True, **gates)[0]
 
     check_gradients(run, p["inputs"], p["kernel"], p["recurrent_kernel"], p["bias"])
 
@@ -178,7 +177,7 @@ def test_not_a_number_propagates(cell):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"inputs": np.ones((2, 3))}, ValueError, "inputs: expected 3 axes, got 2"),
+        ({"inputs": np.ones((2, 3))}, ValueError, "inputs: expected an array with 3 axes"),
         ({"inputs": np.ones((2, 0, 2))}, ValueError, "inputs: expected at least one timestep"),
         ({"inputs": np.ones((2, 3, 5))}, ValueError, r"kernel: expected shape \(5, 12\), got \(2, 12\)"),
         (
@@ -186,18 +185,18 @@ def test_not_a_number_propagates(cell):
             TypeError,
             "inputs: expected dtype float32 or float64, got int64",
         ),
-        ({"inputs": np.ones((2, 3, 2)).tolist()}, TypeError, "inputs: expected an array"),
+        ({"inputs": np.ones((2, 3, 2)).tolist()}, TypeError, "inputs: expected a NumPy array, got list"),
         ({"inputs": np.ones((2, 3, 2), dtype=np.float32)}, TypeError, "kernel: expected dtype float32"),
         ({"kernel": np.ones((2, 9))}, ValueError, r"kernel: expected shape \(2, 12\)"),
         ({"recurrent_kernel": np.ones((3, 9))}, ValueError, r"recurrent_kernel: expected shape \(3, 12\)"),
-        ({"recurrent_kernel": np.ones(3)}, ValueError, "recurrent_kernel: expected 2 axes"),
-        ({"bias": np.ones(3)}, ValueError, r"bias: expected shape \(12\), got \(3,\)"),
+        ({"recurrent_kernel": np.ones(3)}, ValueError, "recurrent_kernel: expected an array with 2 axes"),
+        ({"bias": np.ones(3)}, ValueError, r"bias: expected shape \(12,\), got \(3,\)"),
         ({"bias": np.ones((2, 12))}, ValueError, "bias: expected shape"),
         ({"initial_state": np.ones((2, 3))}, ValueError, "initial_state: expected 2 arrays, got 1"),
         (
             {"initial_state": [np.ones((2, 3)), np.ones((2, 4))]},
             ValueError,
-            r"initial_state\[1\]: expected shape \(2, 3\)",
+            r"initial_states\[1\]: expected shape \(2, 3\)",
         ),
         ({"activation": "nonsense"}, ValueError, "activation"),
         ({"recurrent_activation": "nonsense"}, ValueError, "recurrent_activation"),
@@ -206,6 +205,11 @@ def test_not_a_number_propagates(cell):
 def test_bad_arguments(change, error, words):
     with pytest.raises(error, match=words):
         ops.lstm(**{**problem("lstm"), **change})
+
+
+def test_a_cell_without_gates_has_no_activation_of_them():
+    with pytest.raises(ValueError, match="recurrent_activation: expected None for simple_rnn"):
+        ops.recurrent("simple_rnn", **problem("simple_rnn"), recurrent_activation="sigmoid")
 
 
 def test_an_unknown_cell():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from timeloom.autograd.gradients import walk_backward
-from timeloom.autograd.recording import Array, Operand, Session, _is_frozen, thread
+from timeloom.autograd.recording import CONSTANT, Array, Operand, Session, _is_frozen, thread
 from timeloom.autograd.traced import TracedArray
 
 _UNCONNECTED = ("error", "none", "zero")
@@ -48,6 +48,7 @@ class GradientTape:
         self._session: Session | None = None
         self._records: Any = None
         self._versions: Any = None
+        self._variables: Any = None
         self._span = (0, 0)
         self._recording = False
         self._used = False
@@ -64,6 +65,7 @@ class GradientTape:
         self._session = session
         self._records = session.records
         self._versions = session.versions
+        self._variables = session.variables
         self._span = (len(session.records), -1)
         self._recording = True
         return self
@@ -194,7 +196,7 @@ class GradientTape:
         results = iter(_finish(flat, keys, found, mode, [seed for _, seed in targets]))
         if not self._persistent:
             self._used = True
-            self._records = self._versions = self._session = None
+            self._records = self._versions = self._variables = self._session = None
         return _rebuild(sources, results)
 
     def _targets(self, target: Any, output_gradients: Any) -> list[tuple[int, Array]]:
@@ -235,11 +237,9 @@ class GradientTape:
                 raise ValueError(f"{name}: expected a traced array of this tape, got one of another tape")
             return source._key
         if isinstance(source, Operand):
-            versions: dict[int, tuple[Any, int]] = self._versions
-            for key, (variable, _) in versions.items():
-                if variable is source and key >= 0:
-                    return key
-            return None
+            variables: dict[int, int] = self._variables
+            key = variables.get(id(source), CONSTANT)
+            return key if key >= 0 else None
         raise TypeError(
             f"{name}: expected Variables or handles returned by watch(), got {type(source).__name__}: "
             "a plain array is not followed; use w = tape.watch(array) and compute with w"

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from timeloom import _core
-from timeloom.autograd import is_recorded, keep, record_many
-from timeloom.ops.checks import contiguous, real, same_dtype
+from timeloom.autograd import is_recorded, keep, record_many, value
+from timeloom.ops.checks import contiguous
 
 
 @functools.cache
@@ -50,8 +50,8 @@ def recurrent(
         initial_state: one array [batch, units] for each state (a list or tuple, or the array of a single
             state); None for zeros.
         activation: "linear", "tanh", "sigmoid", "hard_sigmoid" or "relu". Default: that of the cell, tanh.
-        recurrent_activation: activation of the gates; default sigmoid. Cells without gates ignore none: give
-            None.
+        recurrent_activation: activation of the gates. Default: that of the cell, sigmoid; only None for a
+            cell without gates.
         return_sequences: whether the outputs of every timestep are returned, or of the last one.
         go_backwards: whether time runs from the last timestep to the first; outputs stay in the order of
             processing.
@@ -72,33 +72,18 @@ def recurrent(
         >>> y.shape, h.shape, c.shape
         ((2, 5, 4), (2, 4), (2, 4))
     """
-    if cell not in cells():
+    facts = cells().get(cell)
+    if facts is None:
         raise ValueError(f"cell: expected one of {', '.join(cells())}, got {cell!r}")
-    facts = cells()[cell]
-    x = real("inputs", inputs, ndim=3)
-    batch, timesteps, features = x.shape
-    if timesteps == 0:
-        raise ValueError(f"inputs: expected at least one timestep, got shape {x.shape}")
-    u = real("recurrent_kernel", recurrent_kernel, ndim=2)
-    units = u.shape[0]
-    arrays = {
-        "kernel": real("kernel", kernel, shape=(features, facts["input_gates"] * units)),
-        "recurrent_kernel": real("recurrent_kernel", u, shape=(units, facts["state_gates"] * units)),
-    }
-    if bias is not None:
-        columns = facts["input_gates"] * units
-        rows = facts["bias_rows"]
-        arrays["bias"] = real("bias", bias, shape=(columns,) if rows == 1 else (rows, columns))
+    if recurrent_activation is not None and facts["recurrent_activation"] == "linear" != recurrent_activation:
+        raise ValueError(
+            f"recurrent_activation: expected None for {cell}, which has no gates, got {recurrent_activation!r}"
+        )
     states = _states(initial_state, facts["states"])
-    for number, state in enumerate(states):
-        name = "initial_state" if len(states) == 1 else f"initial_state[{number}]"
-        arrays[name] = real(name, state, shape=(batch, units))
-    for name, array in arrays.items():
-        same_dtype(name, array, "inputs", x)
-
     operands = (inputs, kernel, recurrent_kernel, bias, *states)
     recorded = is_recorded(*operands)
-    given = [None if a is None else contiguous(keep(a) if recorded else real("", a)) for a in operands]
+    # The kernels check types and shapes; here only the layout is made theirs.
+    given = [contiguous(keep(one) if recorded else value(one)) for one in operands]
     outputs, finals, cache = _core.rnn_forward(
         cell,
         given[0],
@@ -108,24 +93,22 @@ def recurrent(
         tuple(given[4:]) if states else None,
         activation if activation is not None else facts["activation"],
         recurrent_activation if recurrent_activation is not None else facts["recurrent_activation"],
-        go_backwards=bool(go_backwards),
-        return_sequences=bool(return_sequences),
-        keep=recorded,
+        bool(go_backwards),
+        bool(return_sequences),
+        recorded,
     )
     if not recorded:
-        return outputs, tuple(finals)
+        return outputs, finals
 
     def backward(needs: Sequence[bool], d_outputs: Any, *d_finals: Any) -> Sequence[Any]:
         d_states = None
         if any(d is not None for d in d_finals):
             d_states = tuple(
-                np.zeros((batch, units), dtype=x.dtype) if d is None else contiguous(d) for d in d_finals
+                np.zeros_like(final) if d is None else contiguous(d)
+                for d, final in zip(d_finals, finals, strict=True)
             )
         d_inputs, d_kernel, d_recurrent, d_bias, d_initial = _core.rnn_backward(
-            cache,
-            None if d_outputs is None else contiguous(d_outputs),
-            d_states,
-            need_inputs=needs[0],
+            cache, contiguous(d_outputs), d_states, need_inputs=needs[0]
         )
         return (d_inputs, d_kernel, d_recurrent, d_bias, *d_initial[: len(states)])
 
