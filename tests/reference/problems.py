@@ -34,8 +34,8 @@ def recurrent_weights(random, cell, features, units, bias=True):
     """Draw (kernel, recurrent_kernel, bias or None) with another scale for each gate.
 
     Each gate's square block of the recurrent kernel is scaled to a spectral radius of at most 1, so that
-    fifty steps neither explode nor forget; a gate mistaken for another changes every number. A single unit
-    has positive recurrent weights: with negative ones its gradient can fall below the denormals in fifty steps.
+    fifty steps neither explode nor forget; a gate mistaken for another changes every number. The weights
+    of a single unit are positive: negative ones can take its gradient below the denormals in fifty steps.
     """
     gates = recurrent.CELLS[cell].gates
     scales = random.permutation(np.linspace(0.5, 1.5, gates)) if gates > 1 else [1.0]
