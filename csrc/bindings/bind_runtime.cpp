@@ -39,7 +39,8 @@ void bind_runtime(py::module_& module) {
   module.attr("__version__") = build_info().version;
   module.def("build_info", &build_info_dict,
              "Facts fixed when this module was compiled: version, compiler, openmp, isas.");
-  module.def("active_isa", &active_isa, "Name of the kernel table in use; ValueError if TIMELOOM_ISA is bad.");
+  module.def("active_isa", &active_isa,
+             "Name of the kernel table in use; ValueError if TIMELOOM_ISA is bad.");
   module.def("supported_isas", &supported_isas, "Names of the kernel tables this CPU can run, best last.");
   module.def("set_num_threads", &set_num_threads, py::arg("threads"),
              "Sets how many threads a kernel may use at most; 0 returns to the default.");

@@ -18,9 +18,9 @@
 namespace timeloom {
 
 // isa_list.h is written by CMakeLists.txt, the one place that lists the tables.
-#define TIMELOOM_DECLARE_TABLE(isa)      \
-  namespace isa {                        \
-  const KernelTable& kernel_table();     \
+#define TIMELOOM_DECLARE_TABLE(isa)  \
+  namespace isa {                    \
+  const KernelTable& kernel_table(); \
   }
 TIMELOOM_ISA_LIST(TIMELOOM_DECLARE_TABLE)
 #undef TIMELOOM_DECLARE_TABLE
