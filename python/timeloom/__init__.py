@@ -4,6 +4,9 @@ Here stand only the names users reach as ``timeloom.NAME``; each is written in t
 Importing timeloom loads NumPy and nothing else.
 """
 
+import importlib
+from types import ModuleType
+
 from timeloom import (
     activations,
     backend,
@@ -16,6 +19,7 @@ from timeloom import (
     models,
     ops,
     optimizers,
+    preprocessing,
     regularizers,
     utils,
 )
@@ -37,6 +41,7 @@ __all__ = [
     "backend",
     "callbacks",
     "constraints",
+    "datasets",
     "initializers",
     "layers",
     "losses",
@@ -44,7 +49,15 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "preprocessing",
     "regularizers",
     "show_config",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    # Downloads need urllib, ssl and more, which take as long to import as the whole package.
+    if name == "datasets":
+        return importlib.import_module("timeloom.datasets")
+    raise AttributeError(f"module 'timeloom' has no attribute {name!r}")
