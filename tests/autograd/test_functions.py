@@ -114,6 +114,7 @@ CASES = {
         (lambda x: np.clip(x, -0.5, 0.6), A),
         (lambda x: x.clip(0.0), A),
         (lambda x: np.clip(x, None, 0.2), A),
+        (lambda x: np.clip(x[0], A - 0.3, 3.0), A),
         (lambda x: np.clip(x, min=-0.1, max=0.7), A),
         (lambda x, y: np.clip(x, y, 2.0), A, A[::-1]),
     ],
@@ -174,6 +175,7 @@ def test_every_function_is_checked_above():
         "amax",
         "amin",
         "permute_dims",
+        "full_like",
     }
     assert {function.__name__ for function in FUNCTIONS} <= checked
 
@@ -251,7 +253,6 @@ def test_product_shapes_that_do_not_fit():
         lambda x: np.copy(x),
         lambda x: np.save("x", x),
         lambda x: np.array2string(x) and np.pad(x, 1),
-        lambda x: np.clip(x[0], A, 3.0),
     ],
 )
 def test_functions_without_a_derivative_raise_and_name_the_exit(function):
@@ -259,6 +260,43 @@ def test_functions_without_a_derivative_raise_and_name_the_exit(function):
         x = tape.watch(A)
         with pytest.raises(TypeError, match=r"\.numpy\(\)"):
             function(x)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * 1j,
+        lambda x: np.concatenate([x, x.numpy() * 1j]),
+        lambda x: np.where(x > 0, x, 1j),
+        lambda x: x.astype(complex),
+        lambda x: x.astype(str),
+        lambda x: x.astype(object),
+        lambda x: x + np.array(["a"]),
+        lambda x: x * None,
+    ],
+)
+def test_results_that_are_no_real_numbers_raise(function):
+    with GradientTape() as tape:
+        x = tape.watch(A)
+        with pytest.raises(TypeError):
+            function(x)
+
+
+def test_values_hidden_in_other_arguments_do_not_leak():
+    with GradientTape() as tape:
+        x = tape.watch(A)
+        for leak in (
+            lambda: np.full_like(A, x[0, 0]),
+            lambda: np.full_like(x, x[0, 0]),
+            lambda: np.full((3, 4), x),
+            lambda: np.mean([x[0], x[1]]),
+            lambda: np.linspace(0.0, x[0, 0], 3),
+            lambda: np.searchsorted(np.ones(3), x[0]),
+            lambda: np.random.default_rng(0).normal(x),
+            lambda: np.random.default_rng(0).choice(4, p=x[0]),
+        ):
+            with pytest.raises(TypeError, match=r"\.numpy\(\)"):
+                leak()
 
 
 def test_functions_without_a_derivative_work_after_the_block():
@@ -285,6 +323,7 @@ def test_plain_answers_about_traced_arrays():
         assert np.size(x) == 12
         assert type(np.zeros_like(x)) is np.ndarray
         assert type(np.ones_like(x)) is np.ndarray
+        assert np.full_like(x, 3.0).tolist() == np.full_like(A, 3.0).tolist()
         assert np.allclose(x, A)
         assert np.array_equal(x, A)
         assert len(x) == 3

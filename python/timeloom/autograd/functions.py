@@ -43,7 +43,6 @@ _PLAIN = frozenset(
         np.isrealobj,
         np.zeros_like,
         np.ones_like,
-        np.full_like,
         np.empty_like,
         np.isclose,
         np.allclose,

@@ -128,8 +128,7 @@ def record(output: Any, inputs: Sequence[Any], backward: Backward) -> Any:
     """Record one operation if a tape of this thread follows one of its inputs.
 
     Args:
-        output: the array computed. Results of a dtype that is not floating carry no gradient and come back
-            plain.
+        output: the array computed. Integers and booleans carry no gradient and come back plain.
         inputs: operands in the order of the gradients that ``backward`` returns; plain ones and None may be
             among them.
         backward: ``backward(needs, d_output)`` returns one gradient for each input, or None where ``needs``
@@ -139,8 +138,13 @@ def record(output: Any, inputs: Sequence[Any], backward: Backward) -> Any:
         A traced array, or ``output`` itself when nothing is recorded.
     """
     keys = keys_of(inputs)
-    if max(keys) < 0 or output.dtype.kind != "f":
+    if max(keys) < 0:
         return output
+    kind = output.dtype.kind
+    if kind != "f":
+        if kind in "iub":
+            return output
+        raise TypeError(f"traced array: expected results of real numbers, got dtype {output.dtype}")
     session = thread.session
     assert session is not None
     return session.append(output if type(output) is np.ndarray else np.asarray(output), keys, backward)

@@ -126,6 +126,12 @@ def tile(A: Any, reps: Any) -> Any:
     )
 
 
+@implements(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """A plain array of the shape of another, filled with a value that NumPy takes only if it is plain."""
+    return np.full_like(value(a), fill_value, dtype=dtype)
+
+
 # Joining.
 
 

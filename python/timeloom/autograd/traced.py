@@ -246,7 +246,7 @@ class ArrayOperators(Operand):
         return self._value
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        plain = self._leave("conversion to a plain array")
+        plain = self._leave("conversion to a plain array (np.stack joins a list of traced arrays)")
         if copy is False:
             view = plain.view()
             view.flags.writeable = False

@@ -93,7 +93,7 @@ def binary(rule: Rule, a: Any, b: Any) -> Any:
     if type(output) is not np.ndarray:
         output = np.asarray(output)
     if output.dtype.kind != "f":
-        raise TypeError(f"operand: expected real numbers, got a result of dtype {output.dtype}")
+        raise TypeError(f"traced array: expected results of real numbers, got dtype {output.dtype}")
     assert session is not None
     a_part = b_part = None
     if a_key >= 0:

@@ -75,9 +75,10 @@ def recurrent(
     facts = cells().get(cell)
     if facts is None:
         raise ValueError(f"cell: expected one of {', '.join(cells())}, got {cell!r}")
-    if recurrent_activation is not None and facts["recurrent_activation"] == "linear" != recurrent_activation:
+    has_gates = facts["recurrent_activation"] != "linear"
+    if not has_gates and recurrent_activation not in (None, "linear"):
         raise ValueError(
-            f"recurrent_activation: expected None for {cell}, which has no gates, got {recurrent_activation!r}"
+            f"recurrent_activation: expected None for {cell} (no gates), got {recurrent_activation!r}"
         )
     states = _states(initial_state, facts["states"])
     operands = (inputs, kernel, recurrent_kernel, bias, *states)
