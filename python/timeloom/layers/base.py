@@ -39,16 +39,19 @@ class KerasTensor:
 
 
 def _built_once(build: Callable[..., None]) -> Callable[..., None]:
-    """Makes a build method set `built` and do nothing on a built layer."""
+    """Makes a build method set `built`, do nothing on a built layer and leave no half-built one."""
 
     @functools.wraps(build)
-    def built_once(self: Any, input_shape: Any) -> None:
+    def built_once(self: Any, input_shape: Any = None) -> None:
         if self.built:
             return
-        shape = full_shape("input_shape", input_shape)
-        build(self, shape)
+        shape = None
+        if input_shape is not None or not self._finds_input_shape:
+            shape = full_shape("input_shape", input_shape)
+        with self.or_as_before():
+            build(self, shape)
         self.built = True
-        self.built_shape = shape
+        self.built_shape = self.built_shape or shape
 
     return built_once
 
@@ -87,6 +90,8 @@ class Layer(WeightOwner):
     min_input_rank: int | None = None
     # Set by build: the size of the last axis of the inputs; None: any.
     input_features: int | None = None
+    # Whether build(None) may find the shape by itself.
+    _finds_input_shape = False
     # Whether input_dim of a first layer counts features behind an axis of timesteps.
     _takes_sequences = False
     _call_takes_training = False

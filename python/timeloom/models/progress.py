@@ -1,6 +1,7 @@
 """The lines that fit, evaluate and predict print: a moving bar in a terminal, whole lines elsewhere."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -89,7 +90,9 @@ class ProgressLine:
         if self._moves and now - self._drawn >= _INTERVAL:
             self._drawn = now
             left = self._step_seconds(now) * ((self.total or seen) - seen)
-            self._draw(f"{_clock(left)} {duration_text(self._step_seconds(now))}{values_text(values)}")
+            # A line that wraps could not be drawn over.
+            width = shutil.get_terminal_size().columns if self.stream.isatty() else None
+            self._draw(f"{_clock(left)} {duration_text(self._step_seconds(now))}{values_text(values)}", width)
 
     def close(self, values: Mapping[str, float]) -> None:
         """Writes the final line."""
@@ -113,10 +116,11 @@ class ProgressLine:
             return (now - self._after_first) / (self.seen - 1)
         return (now - self._start) / self.seen if self.seen else 0.0
 
-    def _draw(self, text: str) -> None:
+    def _draw(self, text: str, width: int | None = None) -> None:
         if self._bar is None:
             self._bar = _moving_bar(self.total or 0, self.stream)
         self._bar.n = self.seen
+        self._bar.ncols = width
         self._bar.set_description_str(text, refresh=False)
         self._bar.refresh()
 
@@ -137,7 +141,12 @@ def _moving_bar(total: int, stream: TextIO) -> Any:
         file=stream,
         ascii=" " + bar_character(stream),
         bar_format=f"{{n_fmt}}/{{total_fmt}} {{bar:{_WIDTH}}} {{desc}}",
-        dynamic_ncols=True,
+        # Given, so that a terminal that reports no size does not hide the bar.
+        ncols=80,
+        nrows=20,
+        position=0,
+        # Nothing is drawn before there is something to say.
+        delay=1e-9,
         leave=True,
     )
 

@@ -38,6 +38,8 @@ class Sequential(Model):
         ((None, 1), 329)
     """
 
+    _finds_input_shape = True
+
     def __init__(
         self, layers: Iterable[Any] | None = None, trainable: bool = True, name: str | None = None
     ) -> None:

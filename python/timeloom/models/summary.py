@@ -3,6 +3,7 @@
 import math
 import re
 import shutil
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -104,7 +105,7 @@ def _table(header: list[str], rows: list[list[str]], widths: list[int]) -> Itera
     right = header.index("Param #")
 
     def line(cells: list[str], border: str) -> Iterator[str]:
-        wrapped = [_wrap(cell, width - 2) for cell, width in zip(cells, inner, strict=True)]
+        wrapped = [textwrap.wrap(cell, width - 2) or [""] for cell, width in zip(cells, inner, strict=True)]
         for i in range(max(map(len, wrapped))):
             parts = []
             for column, (cell, width) in enumerate(zip(wrapped, inner, strict=True)):
@@ -121,10 +122,6 @@ def _table(header: list[str], rows: list[list[str]], widths: list[int]) -> Itera
             yield "├" + "┼".join("─" * width for width in inner) + "┤"
         yield from line(row, "│")
     yield "└" + "┴".join("─" * width for width in inner) + "┘"
-
-
-def _wrap(text: str, width: int) -> list[str]:
-    return [text[i : i + width] for i in range(0, len(text), width)] or [""]
 
 
 def _totals(model: Any) -> list[str]:

@@ -1,0 +1,396 @@
+import numpy as np
+import pytest
+
+from timeloom import Sequential, backend, callbacks, layers, losses, metrics, optimizers, utils
+from timeloom.layers import GRU, LSTM, Dense, Dropout, SimpleRNN
+
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(size=(40, 6, 3)).astype("float32")
+Y = (X[:, :, 0].sum(1) > 0).astype("int64")
+
+
+def classifier(**options):
+    model = Sequential([LSTM(8, input_shape=(6, 3)), Dense(2, activation="softmax")])
+    arguments = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+    model.compile(**{**arguments, **options})
+    return model
+
+
+def state_of(model):
+    """Weights, optimizer and what was built, to compare before and after."""
+    optimizer = model.optimizer
+    values = [*model.get_weights(), *(variable.numpy() for variable in optimizer.variables)]
+    return model.built, model.metrics_names, [variable.version for variable in model.weights], values
+
+
+def assert_same_state(model, before):
+    after = state_of(model)
+    assert after[:3] == before[:3]
+    assert len(after[3]) == len(before[3])
+    for a, b in zip(after[3], before[3], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("cell", [SimpleRNN, LSTM, GRU])
+def test_tiny_training_learns(cell):
+    utils.set_random_seed(1)
+    model = Sequential(
+        [cell(16, return_sequences=True), Dropout(0.1), cell(8), Dense(1, activation="sigmoid")]
+    )
+    model.compile(optimizer=optimizers.Adam(0.02), loss="binary_crossentropy", metrics=["acc"])
+    x = np.random.default_rng(1).normal(size=(256, 8, 2))
+    y = x[:, :, 0].sum(1) > 0
+    history = model.fit(x, y, epochs=15, verbose=0, validation_split=0.25)
+    assert history.history["val_acc"][-1] > 0.85
+    assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
+    loss, accuracy = model.evaluate(x[192:], y[192:], verbose=0)
+    assert loss == pytest.approx(history.history["val_loss"][-1])
+    assert accuracy == history.history["val_acc"][-1]
+    assert (model.predict(x[192:], verbose=0)[:, 0] > 0.5).mean() > 0
+
+
+def test_same_seed_gives_the_same_training():
+    def train():
+        utils.set_random_seed(7)
+        model = Sequential([GRU(8, dropout=0.2), Dropout(0.2), Dense(2, activation="softmax")])
+        model.compile("rmsprop", "sparse_categorical_crossentropy")
+        history = model.fit(X, Y, epochs=3, batch_size=7, verbose=0)
+        return history.history["loss"], model.get_weights()
+
+    first, second = train(), train()
+    assert first[0] == second[0]
+    for a, b in zip(first[1], second[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_history_keys_epochs_and_old_names():
+    history = classifier().fit(X, Y, epochs=5, initial_epoch=2, verbose=0, validation_data=(X, Y))
+    assert list(history.history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert history.epoch == [2, 3, 4]
+    assert history.params == {"verbose": 0, "epochs": 5, "steps": 2}
+    assert history.history["acc"] == history.history["accuracy"]
+    assert history.history.get("val_acc") == history.history["val_accuracy"]
+    assert "acc" in history.history
+    assert all(type(value) is float for values in history.history.values() for value in values)
+    old = classifier(metrics=["acc"]).fit(X, Y, verbose=0)
+    assert list(old.history) == ["acc", "loss"]
+    assert old.model.history is old
+
+
+def test_returns_are_a_float_or_a_list_in_the_order_of_compile():
+    plain = classifier(metrics=None)
+    assert isinstance(plain.evaluate(X, Y, verbose=0), float)
+    assert isinstance(plain.train_on_batch(X, Y), float)
+    assert plain.metrics_names == ["loss"]
+    model = classifier(metrics=["sparse_categorical_crossentropy", "accuracy", "accuracy"])
+    assert model.metrics_names == ["loss", "sparse_categorical_crossentropy", "accuracy", "accuracy"]
+    found = model.evaluate(X, Y, verbose=0)
+    assert len(found) == 4
+    assert found[0] == pytest.approx(found[1])
+    assert model.metrics_names == ["loss", "sparse_categorical_crossentropy", "accuracy", "accuracy_1"]
+    named = model.evaluate(X, Y, verbose=0, return_dict=True)
+    assert [named[name] for name in model.metrics_names] == found
+    assert model.test_on_batch(X, Y, return_dict=True) == pytest.approx(named)
+
+
+def test_loss_of_a_training_batch_is_from_before_the_step():
+    model = classifier()
+    expected = model.evaluate(X, Y, batch_size=40, verbose=0)
+    assert model.train_on_batch(X, Y) == expected
+    assert model.evaluate(X, Y, batch_size=40, verbose=0) != expected
+
+
+def test_one_step_is_forward_loss_gradient_optimizer():
+    model = Sequential([Dense(2, use_bias=False, kernel_initializer="ones", input_dim=3, dtype="float64")])
+    model.compile(optimizers.SGD(0.5), "mse")
+    x, y = GENERATOR.normal(size=(5, 3)), GENERATOR.normal(size=(5, 2))
+    kernel = np.ones((3, 2))
+    model.fit(x, y, batch_size=5, epochs=1, verbose=0, shuffle=False)
+    expected = kernel - 0.5 * x.T @ (2 * (x @ kernel - y)) / y.size
+    np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-12)
+
+
+def test_epoch_values_are_weighted_by_batch_size():
+    model = classifier(optimizer=optimizers.SGD(0.0))
+    history = model.fit(X, Y, batch_size=32, verbose=0)
+    loss, accuracy = model.evaluate(X, Y, batch_size=40, verbose=0)
+    assert history.history["loss"][0] == pytest.approx(loss, rel=1e-6)
+    assert history.history["accuracy"][0] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize(
+    ("targets", "units", "loss", "kind"),
+    [
+        (Y, 1, "binary_crossentropy", metrics.BinaryAccuracy),
+        (Y[:, None], 1, "mse", metrics.BinaryAccuracy),
+        (Y, 2, "sparse_categorical_crossentropy", metrics.SparseCategoricalAccuracy),
+        (Y[:, None], 2, "sparse_categorical_crossentropy", metrics.SparseCategoricalAccuracy),
+        (np.eye(2)[Y], 2, "categorical_crossentropy", metrics.CategoricalAccuracy),
+        (np.eye(2)[Y], 2, "crossentropy", metrics.CategoricalAccuracy),
+        (Y, 2, "ce", metrics.SparseCategoricalAccuracy),
+    ],
+)
+def test_accuracy_is_chosen_by_the_shapes(targets, units, loss, kind):
+    activation = "sigmoid" if units == 1 else "softmax"
+    model = Sequential([LSTM(4), Dense(units, activation=activation)])
+    model.compile("adam", loss, metrics=["accuracy"])
+    found = model.evaluate(X, targets, verbose=0)
+    assert type(model.metrics[1]) is kind
+    p = model.predict(X, verbose=0)
+    guess = p[:, 0] > 0.5 if units == 1 else p.argmax(1)
+    assert found[1] == pytest.approx((guess == Y).mean())
+
+
+def test_targets_for_every_timestep():
+    model = Sequential([GRU(6, return_sequences=True), Dense(3, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    labels = GENERATOR.integers(0, 3, (40, 6))
+    weights = GENERATOR.random((40, 6))
+    loss, accuracy = model.evaluate(X, labels, verbose=0, sample_weight=weights)
+    p = model.predict(X, verbose=0)
+    picked = np.take_along_axis(p, labels[..., None], -1)[..., 0]
+    assert loss == pytest.approx((-np.log(picked) * weights).mean(), rel=1e-5)
+    assert accuracy == pytest.approx((p.argmax(-1) == labels).mean())
+    assert model.fit(X, labels[..., None], verbose=0).history["loss"][0] > 0
+
+
+def test_sample_and_class_weights():
+    model = classifier(weighted_metrics=["accuracy"])
+    weights = GENERATOR.random(40)
+    p = model.predict(X, verbose=0)
+    each = -np.log(p[np.arange(40), Y])
+    right = p.argmax(1) == Y
+    loss, plain, weighted = model.evaluate(X, Y, sample_weight=weights, verbose=0)
+    assert loss == pytest.approx((each * weights).mean(), rel=1e-5)
+    assert plain == pytest.approx(right.mean())
+    assert weighted == pytest.approx((right * weights).sum() / weights.sum())
+    by_class = np.where(Y == 1, 3.0, 1.0)
+    logs = model.train_on_batch(X, Y, class_weight={1: 3.0}, return_dict=True)
+    assert logs["loss"] == pytest.approx((each * by_class).mean(), rel=1e-5)
+    with pytest.raises(ValueError, match="class_weight: expected either"):
+        model.fit(X, Y, class_weight={0: 1.0}, sample_weight=weights, verbose=0)
+
+
+def test_validation_split_is_the_last_part_before_shuffling():
+    model = classifier(optimizer=optimizers.SGD(0.0))
+    weights = np.arange(40.0)
+    history = model.fit(X, Y, validation_split=0.25, sample_weight=weights, verbose=0)
+    loss, accuracy = model.evaluate(X[30:], Y[30:], sample_weight=weights[30:], verbose=0)
+    assert history.history["val_loss"][0] == pytest.approx(loss)
+    assert history.history["val_accuracy"][0] == pytest.approx(accuracy)
+    given = model.fit(X, Y, validation_split=0.25, validation_data=(X[:5], Y[:5]), verbose=0)
+    assert given.history["val_loss"][0] == pytest.approx(model.evaluate(X[:5], Y[:5], verbose=0)[0])
+
+
+def test_validation_frequency():
+    for frequency, count in ((2, 2), ([1, 3, 4], 3)):
+        history = classifier().fit(
+            X, Y, epochs=5, validation_data=(X, Y), validation_freq=frequency, verbose=0
+        )
+        assert len(history.history["val_loss"]) == count
+
+
+def test_steps_per_epoch_go_on_through_the_data():
+    seen = []
+
+    class Keep(Sequential):
+        def train_step(self, data):
+            seen.append(data[0][:, 0, 0].copy())
+            return super().train_step(data)
+
+    model = Keep([Dense(1, input_shape=(1, 1))])
+    model.compile("sgd", "mse")
+    x = np.arange(10.0).reshape(10, 1, 1)
+    model.fit(x, x, batch_size=4, steps_per_epoch=2, epochs=3, shuffle=False, verbose=0)
+    assert [rows.tolist() for rows in seen] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]] * 2
+    seen.clear()
+    history = model.fit(x, x, steps_per_epoch=3, shuffle=False, verbose=0)
+    assert [len(rows) for rows in seen] == [4, 4, 2]
+    assert history.params["steps"] == 3
+    seen.clear()
+    model.fit(x, x, batch_size=4, shuffle="batch", verbose=0)
+    assert [sorted(rows.tolist()) for rows in seen] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    seen.clear()
+    model.fit(x, x, batch_size=4, verbose=0)
+    assert sorted(np.concatenate(seen).tolist()) == list(range(10))
+
+
+def test_data_of_every_dtype_and_layout_trains_the_same():
+    pixels = GENERATOR.integers(0, 3, (40, 6, 3))
+
+    def losses_of(x, y):
+        utils.set_random_seed(3)
+        return classifier().fit(x, y, epochs=2, verbose=0).history["loss"]
+
+    expected = losses_of(pixels.astype("float32"), Y)
+    for x in (pixels.astype("uint8"), pixels.astype("float64"), np.asfortranarray(pixels), pixels.tolist()):
+        assert losses_of(x, Y) == expected
+    assert losses_of(pixels[::-1].copy()[::-1], Y.astype("float64")) == expected
+    assert losses_of(pixels, Y.tolist()) == expected
+    assert losses_of([pixels], [Y]) == expected
+
+
+def test_nan_propagates_and_can_stop_training():
+    x = X.copy()
+    x[3, 2, 1] = np.nan
+    history = classifier().fit(x, Y, epochs=3, verbose=0, callbacks=[callbacks.TerminateOnNaN()])
+    assert np.isnan(history.history["loss"][0])
+    assert len(history.epoch) == 1
+
+
+def test_frozen_layers_and_models_without_trainable_weights():
+    model = Sequential([LSTM(4, input_shape=(6, 3)), Dense(2, activation="softmax")])
+    model.layers[0].trainable = False
+    model.compile("adam", "sparse_categorical_crossentropy")
+    before = model.get_weights()
+    model.fit(X, Y, verbose=0)
+    after = model.get_weights()
+    np.testing.assert_array_equal(before[0], after[0])
+    assert not np.array_equal(before[3], after[3])
+    model.trainable = False
+    assert np.isfinite(model.train_on_batch(X, Y))
+    np.testing.assert_array_equal(after[3], model.get_weights()[3])
+
+
+def test_custom_losses_and_metrics():
+    def cubic(y_true, y_pred):
+        return ((y_true - y_pred) ** 2 * abs(y_true - y_pred)).mean(axis=-1)
+
+    def largest(y_true, y_pred):
+        return np.abs(y_true - y_pred).max(axis=-1)
+
+    model = Sequential([Dense(2, input_dim=3)])
+    model.compile("adam", cubic, metrics=[largest, metrics.MeanAbsoluteError(name="mine")])
+    x, y = GENERATOR.normal(size=(20, 3)), GENERATOR.normal(size=(20, 2))
+    history = model.fit(x, y, epochs=30, verbose=0)
+    assert list(history.history) == ["largest", "loss", "mine"]
+    assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+def test_recompiling_starts_metrics_and_optimizer_anew():
+    model = classifier()
+    model.fit(X, Y, verbose=0)
+    first = model.optimizer
+    model.compile("adam", losses.SparseCategoricalCrossentropy(), metrics=["acc"])
+    assert model.optimizer is not first
+    assert model.metrics == []
+    before = state_of(model)
+    for arguments, error in (
+        ({"optimizer": "adamm"}, ValueError),
+        ({"loss": "nothing"}, ValueError),
+        ({"loss": "huber"}, NotImplementedError),
+        ({"loss": ["mse", "mae"]}, ValueError),
+        ({"loss": losses.MeanSquaredError(reduction=None)}, ValueError),
+        ({"metrics": "accuracy"}, ValueError),
+        ({"metrics": ["nothing"]}, ValueError),
+        ({"loss_weights": [1.0]}, NotImplementedError),
+        ({"steps_per_execution": 2}, NotImplementedError),
+        ({"jit_compile": True}, NotImplementedError),
+        ({"losss": "mse"}, ValueError),
+    ):
+        with pytest.raises(error, match=r": expected|not implemented"):
+            model.compile(**arguments)
+        assert_same_state(model, before)
+
+
+REFUSED = [
+    ({"x": X[:, :, 0]}, ValueError, "inputs: expected"),
+    ({"x": np.full(X.shape, "a")}, TypeError, "x: expected real numbers, got dtype <U1"),
+    ({"x": X.astype(object)}, TypeError, "x: expected real numbers, got dtype object"),
+    ({"x": X.astype(complex)}, TypeError, "x: expected real numbers, got dtype complex"),
+    ({"x": [[1.0], [1.0, 2.0]]}, ValueError, "x: expected an array, got lists of unequal lengths"),
+    ({"x": X[:0], "y": Y[:0]}, ValueError, "x: expected at least one sample, got 0"),
+    ({"x": X[:, :0]}, ValueError, "inputs: expected"),
+    ({"x": X[:39]}, ValueError, "x, y: expected the same number of samples, got x 39, y 40"),
+    ({"x": None}, ValueError, "x: expected an array, got None"),
+    ({"x": [X, X]}, ValueError, "x: expected one array, got 2"),
+    ({"x": (batch for batch in [(X, Y)])}, NotImplementedError, "x: expected an array, got generator"),
+    ({"y": None}, ValueError, "y: expected an array, got None"),
+    ({"y": Y + 1}, ValueError, r"y: expected labels in \[0, 1\], got 2"),
+    ({"y": Y - 1}, ValueError, r"y: expected labels in \[0, 1\], got -1"),
+    ({"y": Y + 0.5}, ValueError, "y: expected whole numbers"),
+    ({"y": np.eye(3)[Y]}, ValueError, r"y: expected shape \(40,\), got \(40, 3\)"),
+    ({"y": ["a"] * 40}, TypeError, "y: expected real numbers"),
+    ({"batch_size": 0}, ValueError, "batch_size: expected a positive integer, got 0"),
+    ({"batch_size": 2.5}, ValueError, "batch_size: expected a positive integer, got 2.5"),
+    ({"epochs": -1}, ValueError, "epochs: expected"),
+    ({"epochs": 1.5}, ValueError, "epochs: expected"),
+    ({"initial_epoch": -1}, ValueError, "initial_epoch: expected"),
+    ({"verbose": 3}, ValueError, "verbose: expected"),
+    ({"verbose": "loud"}, ValueError, "verbose: expected"),
+    ({"shuffle": "all"}, ValueError, "shuffle: expected"),
+    ({"validation_split": 1.0}, ValueError, "validation_split: expected"),
+    ({"validation_split": -0.1}, ValueError, "validation_split: expected"),
+    ({"validation_data": X}, ValueError, "validation_data: expected"),
+    ({"validation_data": (X[:3], Y[:2])}, ValueError, "validation_x, validation_y: expected the same"),
+    ({"validation_data": (X, Y + 1)}, ValueError, "validation_y: expected labels"),
+    ({"validation_freq": 0}, ValueError, "validation_freq: expected"),
+    ({"validation_batch_size": 0}, ValueError, "validation_batch_size: expected"),
+    ({"steps_per_epoch": 0}, ValueError, "steps: expected"),
+    ({"sample_weight": np.ones(39)}, ValueError, "x, y, sample_weight: expected the same number"),
+    ({"sample_weight": np.ones((40, 3))}, ValueError, "sample_weight: expected shape"),
+    ({"class_weight": [1.0, 2.0]}, ValueError, "class_weight: expected a dict"),
+    ({"class_weight": {"a": 1.0}}, ValueError, "class_weight: expected"),
+    ({"callbacks": ["History"]}, TypeError, "callbacks: expected Callbacks, got str"),
+]
+
+
+@pytest.mark.parametrize("built", [True, False])
+@pytest.mark.parametrize(("wrong", "error", "words"), REFUSED)
+def test_refused_fit_changes_nothing(built, wrong, error, words):
+    model = classifier()
+    if not built:
+        model = Sequential([LSTM(8), Dense(2, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        words = words.replace("inputs", "inputs|input_shape")
+    else:
+        model.fit(X, Y, verbose=0)
+    before = state_of(model)
+    with pytest.raises(error, match=words):
+        model.fit(**{"x": X, "y": Y, "verbose": 0, **wrong})
+    assert_same_state(model, before)
+    assert np.isfinite(model.fit(X, Y, verbose=0).history["loss"][0])
+
+
+def test_fit_before_compile_and_without_loss():
+    model = Sequential([Dense(1)])
+    for method in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match="expected a compiled model"):
+            method(X[:, 0], Y)
+    model.compile("adam")
+    with pytest.raises(ValueError, match="expected a model compiled with a loss"):
+        model.fit(X[:, 0], Y)
+    assert not model.built
+    with pytest.raises(TypeError, match="nb_epoch"):
+        model.fit(X, Y, nb_epoch=3)
+
+
+def test_embedding_model_takes_words():
+    model = Sequential([layers.Embedding(20, 4), LSTM(4), Dense(1, activation="sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    words = GENERATOR.integers(0, 20, (30, 7))
+    history = model.fit(words, words[:, 0] > 9, epochs=3, verbose=0)
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    before = state_of(model)
+    with pytest.raises(ValueError, match=r"x: expected indices in \[0, 19\]"):
+        model.fit(words + 1, words[:, 0] > 9, verbose=0)
+    assert_same_state(model, before)
+
+
+def test_zero_epochs_train_nothing():
+    model = classifier()
+    before = model.get_weights()
+    history = model.fit(X, Y, epochs=0, verbose=0)
+    assert history.history == {}
+    np.testing.assert_array_equal(before[0], model.get_weights()[0])
+
+
+def test_float64_models_train_in_float64():
+    backend.set_floatx("float64")
+    try:
+        model = classifier()
+        model.fit(X, Y, verbose=0)
+    finally:
+        backend.set_floatx("float32")
+    assert {weight.dtype for weight in model.get_weights()} == {np.dtype("float64")}
+    assert model.predict(X, verbose=0).dtype == np.float64
