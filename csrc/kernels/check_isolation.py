@@ -2,7 +2,7 @@
 
 The linker keeps one copy of a weak or unique symbol. If two ISA objects define the same one, the copy that
 survives may hold instructions the CPU does not have; a static object with a dynamic initialiser runs them
-before main. So an ISA object may define weak symbols only inside ``timeloom::<isa>`` and has no .init_array.
+before main. So an ISA object defines weak symbols only inside ``timeloom::<isa>`` and has no .init_array.
 
 CMake runs this after compiling each object; tests/build/test_isa_isolation.py shows that it finds both faults.
 """
@@ -26,9 +26,10 @@ def faults_of(object_path: str, isa: str, nm: str = "nm", readelf: str = "readel
         if kind in "WVu" and namespace not in symbol and symbol not in HARMLESS:
             faults.append(f"weak or unique symbol outside timeloom::{isa}: {symbol}")
     sections = subprocess.run([readelf, "--sections", "--wide", object_path], **_CAPTURE)
-    for section in sorted(set(re.findall(r"\s(\.(?:init_array|ctors|preinit_array)\S*)", sections.stdout))):
-        faults.append(f"code that runs when the module is loaded: section {section}")
-    return faults
+    initialisers = set(re.findall(r"\s(\.(?:init_array|ctors|preinit_array)\S*)", sections.stdout))
+    return faults + [
+        f"code that runs when the module is loaded: section {name}" for name in sorted(initialisers)
+    ]
 
 
 _CAPTURE = {"check": True, "capture_output": True, "text": True}

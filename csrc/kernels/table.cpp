@@ -39,7 +39,8 @@ constexpr Kernels<Scalar> kernels() {
 }
 
 const KernelTable& kernel_table() {
-  static constexpr KernelTable table{TIMELOOM_TEXT(TIMELOOM_ISA_NAMESPACE), kernels<float>(), kernels<double>()};
+  static constexpr KernelTable table{TIMELOOM_TEXT(TIMELOOM_ISA_NAMESPACE), kernels<float>(),
+                                     kernels<double>()};
   return table;
 }
 

@@ -95,7 +95,6 @@ PARTS = {
     "metrics",
     "optimizers",
 }
-VALUES = OPS | {"arrays"}
 DATA = {"data", "utils", "preprocessing", "datasets"}
 PYTHON_FLOORS = {
     "arguments": set(),
@@ -104,12 +103,11 @@ PYTHON_FLOORS = {
     "variables": TENSORS,  # the two know each other
     "autograd": TENSORS,
     "arrays": TENSORS,
-    "arrays": TENSORS,
     "ops": OPS,
-    **{name: VALUES | PARTS | {"utils"} for name in PARTS},
-    "models": VALUES | PARTS | {"data", "utils", "models"},
-    "callbacks": VALUES | PARTS | {"data", "utils", "models", "callbacks"},
-    "saving": VALUES | PARTS | {"utils", "models", "saving"},
+    **{name: OPS | PARTS | {"utils"} for name in PARTS},
+    "models": OPS | PARTS | {"data", "utils", "models"},
+    "callbacks": OPS | PARTS | {"data", "utils", "models", "callbacks"},
+    "saving": OPS | PARTS | {"utils", "models", "saving"},
     "data": FOUNDATION | DATA,
     "utils": FOUNDATION | DATA | {"variables", "initializers"},
     "preprocessing": FOUNDATION | DATA,

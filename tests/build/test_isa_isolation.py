@@ -1,4 +1,4 @@
-"""csrc/kernels/check_isolation.py, which the build runs on every ISA object, finds what it is there to find."""
+"""csrc/kernels/check_isolation.py, which the build runs on every ISA object, finds what it is there for."""
 
 import importlib.util
 import os
