@@ -4,7 +4,7 @@ The linker keeps one copy of a weak or unique symbol. If two ISA objects define 
 survives may hold instructions the CPU does not have; a static object with a dynamic initialiser runs them
 before main. So an ISA object defines weak symbols only inside ``timeloom::<isa>`` and has no .init_array.
 
-CMake runs this after compiling each object; tests/build/test_isa_isolation.py shows that it finds both faults.
+CMake runs this after compiling each object; tests/build/test_isa_isolation.py shows that it finds both.
 """
 
 import argparse
