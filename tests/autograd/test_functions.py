@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tests.autograd.differences import check_gradients
 
-from timeloom import GradientTape
+from timeloom import GradientTape, Variable
 from timeloom.autograd.functions import FUNCTIONS
 
 RANDOM = np.random.default_rng(4)
@@ -246,6 +246,7 @@ def test_product_shapes_that_do_not_fit():
         lambda x: np.multiply.outer(x, x),
         lambda x: np.sum(x, where=A > 0),
         lambda x: np.sum(x, dtype=np.float64),
+        lambda x: np.sum(x, 0, np.float64),
         lambda x: np.add(x, 1, where=A > 0),
         lambda x: np.add(x, 1, dtype=np.float32),
         lambda x: np.reshape(x, (4, 3), order="F"),
@@ -313,6 +314,19 @@ def test_functions_without_a_derivative_work_after_the_block():
     ):
         np.testing.assert_array_equal(function(y), function(2 * A))
     assert tape.gradient(y, x)[0, 0] == 2
+
+
+def test_arguments_that_are_none_change_nothing():
+    check_gradients(lambda x: np.sum(x, axis=0, dtype=None, out=None), A)
+    check_gradients(lambda x: np.mean(x, axis=1, dtype=None), A)
+    check_gradients(lambda x: np.add(x, 1.0, out=None), A)
+
+
+def test_every_argument_works_outside_a_tape():
+    w = Variable(A)
+    np.testing.assert_array_equal(np.sum(w, 0, np.float32), np.sum(A, 0, np.float32))
+    np.testing.assert_array_equal(np.sum(w, where=A > 0), np.sum(A, where=A > 0))
+    np.testing.assert_array_equal(np.linalg.norm(w), np.linalg.norm(A))
 
 
 def test_plain_answers_about_traced_arrays():

@@ -6,8 +6,10 @@ a function there with NumPy's name and the arguments it supports, marked ``@impl
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,7 +17,16 @@ from timeloom.autograd.recording import Operand, is_recorded, refusal
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-FUNCTIONS: dict[Any, tuple[Callable[..., Any], frozenset[str]]] = {}
+
+class Entry(NamedTuple):
+    """A function that records, and which arguments of NumPy's it supports."""
+
+    function: Callable[..., Any]
+    positional: float
+    names: frozenset[str]
+
+
+FUNCTIONS: dict[Any, Entry] = {}
 
 
 def implements(*numpy_functions: Any) -> Callable[[Function], Function]:
@@ -24,8 +35,9 @@ def implements(*numpy_functions: Any) -> Callable[[Function], Function]:
     def register(function: Function) -> Function:
         code = function.__code__
         names = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+        positional = math.inf if code.co_flags & inspect.CO_VARARGS else code.co_argcount
         for numpy_function in numpy_functions:
-            FUNCTIONS[numpy_function] = (function, names)
+            FUNCTIONS[numpy_function] = Entry(function, positional, names)
         return function
 
     return register
@@ -59,8 +71,8 @@ _PLAIN = frozenset(
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``__array_function__`` of TracedArray and Variable does."""
     entry = FUNCTIONS.get(function)
-    if entry is not None and kwargs.keys() <= entry[1]:
-        return entry[0](*args, **kwargs)
+    if entry is not None and len(args) <= entry.positional and kwargs.keys() <= entry.names:
+        return entry.function(*args, **kwargs)
     operands: list[Operand] = []
     plain_args, plain_kwargs = _plain(args, operands), _plain(kwargs, operands)
     name = f"np.{function.__name__}"
@@ -70,9 +82,13 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         return function(*plain_args, **plain_kwargs)
     if kwargs.get("out") is not None:
         raise refusal(f"{name} with out=")
-    if entry is not None:
-        raise refusal(f"{name} with {', '.join(f'{k}=' for k in kwargs if k not in entry[1])}")
-    raise refusal(f"{name}, which has no derivative here,")
+    if entry is None:
+        raise refusal(f"{name}, which has no derivative here,")
+    given = {key: item for key, item in kwargs.items() if item is not None}
+    if len(given) < len(kwargs):
+        return call_function(function, args, given)
+    unknown = [f"{key}=" for key in kwargs if key not in entry.names]
+    raise refusal(f"{name} with {', '.join(unknown) or f'{len(args)} positional arguments'}")
 
 
 def _plain(item: Any, operands: list[Operand]) -> Any:
