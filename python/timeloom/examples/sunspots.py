@@ -173,10 +173,10 @@ def report(series: Series, runs: list[Run]) -> Floats:
     print()
     for rule, ratio, lower_mae, single in beaten:
         if ratio < 1 and lower_mae:
-            verdict = f"The LSTM beats the rule: its RMSE is {100 * (1 - ratio):.0f} % lower"
+            verdict = f"The LSTM beats {rule}: its RMSE is {100 * (1 - ratio):.0f} % lower"
         else:
-            verdict = f"The LSTM does NOT beat the rule: its RMSE is {ratio:.2f} times as large"
-        print(f"As {rule}: {verdict}; {single} of {len(runs)} networks do by themselves.")
+            verdict = f"The LSTM does NOT beat {rule}: its RMSE is {ratio:.2f} times as large"
+        print(f"{verdict}; {single} of {len(runs)} networks have a lower one by themselves.")
     return forecast
 
 
