@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -326,7 +329,7 @@ REFUSED = [
     ({"validation_data": (X, Y + 1)}, ValueError, "validation_y: expected labels"),
     ({"validation_freq": 0}, ValueError, "validation_freq: expected"),
     ({"validation_batch_size": 0}, ValueError, "validation_batch_size: expected"),
-    ({"steps_per_epoch": 0}, ValueError, "steps: expected"),
+    ({"steps_per_epoch": 0}, ValueError, "steps_per_epoch: expected"),
     ({"sample_weight": np.ones(39)}, ValueError, "x, y, sample_weight: expected the same number"),
     ({"sample_weight": np.ones((40, 3))}, ValueError, "sample_weight: expected shape"),
     ({"class_weight": [1.0, 2.0]}, ValueError, "class_weight: expected a dict"),
@@ -394,3 +397,29 @@ def test_float64_models_train_in_float64():
         backend.set_floatx("float32")
     assert {weight.dtype for weight in model.get_weights()} == {np.dtype("float64")}
     assert model.predict(X, verbose=0).dtype == np.float64
+
+
+@pytest.mark.parametrize("copies", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_copied_model_goes_on_by_itself(copies):
+    model = classifier()
+    model.fit(X, Y, verbose=0, shuffle=False)
+    twin = copies(model)
+    before = model.get_weights()
+    other = twin.fit(X, Y, verbose=0, shuffle=False)
+    np.testing.assert_array_equal(before[0], model.get_weights()[0])
+    assert model.fit(X, Y, verbose=0, shuffle=False).history == other.history
+    for a, b in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_changed_stack_resolves_its_metrics_anew():
+    model = classifier()
+    model.fit(X, Y, verbose=0)
+    model.pop()
+    model.add(Dense(1, activation="sigmoid"))
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    model.fit(X, Y, verbose=0)
+    model.pop()
+    model.add(Dense(2, activation="sigmoid"))
+    assert len(model.evaluate(X, np.eye(2)[Y], verbose=0)) == 2
+    assert type(model.metrics[1]) is metrics.CategoricalAccuracy

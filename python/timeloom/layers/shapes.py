@@ -1,5 +1,7 @@
 """Shapes and dtypes as layers take them, and the check whether a weight fits into this machine."""
 
+import contextlib
+import functools
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -87,16 +89,25 @@ def take_input_shape(kwargs: dict[str, Any], input_length: bool = False) -> Shap
     return (batch_size, None if length is None else positive_integer("input_length", length), features)
 
 
+@functools.cache
+def installed_memory() -> float:
+    """Returns how many bytes of memory this process may use at most, as far as the system tells."""
+    limit = math.inf
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        limit = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    # A container may have less than the machine; its file says "max" if it has not.
+    with contextlib.suppress(ValueError, OSError), open("/sys/fs/cgroup/memory.max") as file:
+        limit = min(limit, float(file.read()))
+    return limit
+
+
 def check_memory(name: str, shape: Sequence[int], itemsize: int) -> None:
     """Refuses a weight that this machine cannot hold, before the system kills the process over it.
 
     Raises:
         MemoryError: If the weight and its initial values in float64 exceed the installed memory.
     """
-    try:
-        installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return
+    installed = installed_memory()
     needed = math.prod(shape) * itemsize
     if needed + math.prod(shape) * 8 > installed:
         raise MemoryError(

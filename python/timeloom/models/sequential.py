@@ -92,6 +92,7 @@ class Sequential(Model):
         if given is not None:
             self._input_layer = given
         self._layers = (*self._layers, layer)
+        self._resolved = None
         if not self._trainable:
             layer.trainable = False
         self.built = shape is not None
@@ -107,6 +108,7 @@ class Sequential(Model):
             raise ValueError(f"pop: expected a layer in {self.name!r}, got none")
         layer = self._layers[-1]
         self._layers = self._layers[:-1]
+        self._resolved = None
         if not self._layers:
             self.built = False
             self.built_shape = None

@@ -72,6 +72,10 @@ class Trainer(Steps):
         validates = _validation_epochs(validation_freq)
         if batch_size is not None:
             batch_size = positive_integer("batch_size", batch_size)
+        if steps_per_epoch is not None:
+            steps_per_epoch = positive_integer("steps_per_epoch", steps_per_epoch)
+        if validation_steps is not None:
+            validation_steps = positive_integer("validation_steps", validation_steps)
         if validation_batch_size is not None:
             validation_batch_size = positive_integer("validation_batch_size", validation_batch_size)
         with self.or_as_before():

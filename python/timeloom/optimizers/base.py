@@ -267,6 +267,15 @@ class Optimizer:
             self._segment_variables = list(variables)
         return self._segments
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The table holds addresses, and the keys of the slots are ids: both are made anew for a copy.
+        state = {**vars(self), "_segments": None, "_segment_variables": []}
+        return {**state, "_slots": list(self._slots.values())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._slots = {id(variable): (variable, slots) for variable, slots in state["_slots"]}
+
     # ---- configuration ------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
