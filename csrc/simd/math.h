@@ -1,8 +1,9 @@
 // exp, tanh, sigmoid and log of a vector. One formula for every instruction set, derived here.
 //
-// Error, measured by tests/simd/test_math.py over random bit patterns of the whole range: see kMaxUlp there,
-// at most 2.5 ULP where the result is normal. A result that would be denormal is zero, a denormal argument
-// counts as zero (in the mode that the kernels run in), infinities are exact, NaN stays NaN, tanh is odd.
+// Largest error found over random bit patterns of the whole range and at every edge (tests/simd/test_math.py
+// holds it), in ULP of a normal result: exp 1.1, log 0.95, sigmoid 2.45, tanh 2.45 in float and 2.1 in double.
+// A result that would be denormal is zero, a denormal argument counts as zero (in the mode that kernels run
+// in), infinities are exact, NaN stays NaN, tanh is odd.
 //
 // Reduction. x = n ln 2 + r with n = round(x / ln 2), so |r| <= ln 2 / 2 (1 + 2^-10), and e^x = 2^n e^r. ln 2
 // is split into a head whose last bits are zero, so that n * head is exact for every n that occurs even
