@@ -150,3 +150,34 @@ def test_copies_and_pickles():
         other.assign(np.zeros(3))
         assert w.numpy().tolist() == [1.0, 2.0, 3.0]
     assert repr(w) == "<Variable name=w shape=(3,) dtype=float64>"
+
+
+@pytest.mark.parametrize("change", ["assign", "assign_add", "assign_sub"])
+def test_a_variable_changed_before_its_gradient(change):
+    w, other = Variable(np.ones(2), name="kernel"), Variable(np.ones(2))
+    with GradientTape(persistent=True) as tape:
+        loss = np.sum(w * w)
+        unrelated = np.sum(other * other)
+    getattr(w, change)(np.zeros(2))
+    with pytest.raises(RuntimeError, match=r"'kernel' as it was recorded \(version 0\), got version 1"):
+        tape.gradient(loss, w)
+    np.testing.assert_array_equal(tape.gradient(unrelated, other), [2.0, 2.0])
+
+
+def test_a_frozen_variable_changed_before_the_gradient():
+    w, scale = Variable(np.ones(2)), Variable(np.ones(2), trainable=False, name="scale")
+    with GradientTape() as tape:
+        loss = np.sum(w * scale)
+    scale.assign([5.0, 5.0])
+    with pytest.raises(RuntimeError, match="'scale'"):
+        tape.gradient(loss, w)
+
+
+def test_a_variable_changed_inside_the_block():
+    w = Variable(np.ones(2))
+    with GradientTape() as tape:
+        first = w * w
+        w.assign([3.0, 3.0])
+        loss = np.sum(first * w)
+    with pytest.raises(RuntimeError, match="version"):
+        tape.gradient(loss, w)
