@@ -88,10 +88,9 @@ def kernel_forward(arguments, keep=True, **private):
 
 def kernel_results(problem: Problem, threads=0, isa="", path="", k_block=0) -> dict[str, np.ndarray]:
     """Forward and backward by the kernels, every result by name."""
-    outputs, states, cache = kernel_forward(
-        problem.arguments, _threads=threads, _isa=isa, _path=path, _k_block=k_block
-    )
-    gradients = _core.rnn_backward(cache, problem.d_outputs, problem.d_states, _threads=threads, _path=path)
+    private = {"_threads": threads, "_path": path, "_k_block": k_block}
+    outputs, states, cache = kernel_forward(problem.arguments, _isa=isa, **private)
+    gradients = _core.rnn_backward(cache, problem.d_outputs, problem.d_states, **private)
     return by_name(outputs, states, gradients)
 
 
