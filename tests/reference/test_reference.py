@@ -10,7 +10,7 @@ import pytest
 
 from tests.reference import dense, losses, optimizers, recurrent, softmax
 from tests.reference.activations import ACTIVATIONS
-from tests.reference.problems import recurrent_problem
+from tests.reference.problems import recurrent_problem, recurrent_weights
 
 TOLERANCE = 1e-9
 STEP = 1e-30
@@ -158,6 +158,18 @@ def test_recurrent_dtype_is_that_of_the_arguments(cell):
         found = recurrent.backward(run, problem.d_outputs, problem.d_states)
         arrays = [run.outputs, *run.states, found.inputs, found.kernel, found.recurrent_kernel, found.bias]
         assert {array.dtype for array in [*arrays, *found.states]} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("units", [1, 2, 9, 33])
+@pytest.mark.parametrize("cell", recurrent.CELLS)
+def test_drawn_weights_differ_per_gate_and_neither_explode_nor_vanish(cell, units):
+    gates = recurrent.CELLS[cell].gates
+    kernel, recurrent_kernel, bias = recurrent_weights(np.random.default_rng(units), cell, 3, units)
+    radii = [np.abs(np.linalg.eigvals(block)).max() for block in np.split(recurrent_kernel, gates, axis=1)]
+    assert max(radii) <= 1 + 1e-12
+    assert min(radii) >= 0.4
+    assert len(np.unique(kernel)) == kernel.size
+    assert bias.shape == recurrent.bias_shape(cell, units)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
