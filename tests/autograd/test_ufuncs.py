@@ -219,3 +219,12 @@ def test_every_operation_works_on_variables_without_a_tape():
 
 def test_matmul_is_registered():
     assert np.matmul in OTHERS
+
+
+def test_products_of_foreign_byte_order_are_numpys():
+    swapped = np.arange(4.0).reshape(2, 2).astype(">f8")
+    with GradientTape() as tape:
+        x = tape.watch(swapped)
+        y = x @ swapped
+    np.testing.assert_array_equal(np.asarray(y), swapped @ swapped)
+    np.testing.assert_array_equal(tape.gradient(y, x), np.ones((2, 2)) @ swapped.T)

@@ -50,7 +50,7 @@ def matmul(x1: Any, x2: Any) -> Any:
 def _matmul(a: Any, b: Any) -> Any:
     """NumPy's matmul with its dtype promotion, recorded."""
     recorded = is_recorded(a, b)
-    x, y = (np.asarray(keep(one) if recorded else value(one)) for one in (a, b))
+    x, y = np.asarray(keep(a) if recorded else value(a)), np.asarray(keep(b) if recorded else value(b))
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError("matmul: expected arrays of at least one axis, got a scalar; use * for it")
     inner = y.shape[0] if y.ndim == 1 else y.shape[-2]
@@ -58,19 +58,20 @@ def _matmul(a: Any, b: Any) -> Any:
         raise ValueError(
             f"matmul: expected {x.shape[-1]} rows in x2 as x1 has columns, got {x.shape} @ {y.shape}"
         )
-    dtype = np.result_type(x, y)
-    if y.ndim > 2 or dtype not in (np.float32, np.float64):
+    dtype = x.dtype if x.dtype is y.dtype else np.result_type(x, y)
+    if y.ndim > 2 or dtype.char not in "fd" or not dtype.isnative:
         return _stacked(a, b, x, y)
     rows = math.prod(x.shape[:-1])
     columns = 1 if y.ndim == 1 else y.shape[1]
-    left = contiguous(x.astype(dtype, copy=False).reshape(rows, inner))
-    right = contiguous(y.astype(dtype, copy=False).reshape(inner, columns))
-    output = _core.matmul(left, right).reshape(x.shape[:-1] + y.shape[1:])
+    left, right = _matrix(x, dtype, (rows, inner)), _matrix(y, dtype, (inner, columns))
+    output = _core.matmul(left, right)
+    if x.ndim != 2 or y.ndim != 2:
+        output = output.reshape(x.shape[:-1] + y.shape[1:])
     if not recorded:
         return output
 
     def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
-        d = contiguous(np.reshape(g, (rows, columns)))
+        d = _matrix(np.asarray(g), dtype, (rows, columns))
         d_a = d_b = None
         if needs[0]:
             d_a = _core.matmul(d, right, transpose_b=True).reshape(x.shape).astype(x.dtype, copy=False)
@@ -79,6 +80,14 @@ def _matmul(a: Any, b: Any) -> Any:
         return d_a, d_b
 
     return record(output, (a, b), backward)
+
+
+def _matrix(array: Array, dtype: np.dtype[Any], shape: tuple[int, int]) -> Array:
+    """The array as the matrix that the kernels take."""
+    if array.dtype is not dtype:
+        array = array.astype(dtype, copy=False)
+    matrix: Array = contiguous(array if array.shape == shape else array.reshape(shape))
+    return matrix
 
 
 def _stacked(a: Any, b: Any, x: Array, y: Array) -> Any:
