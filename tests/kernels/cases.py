@@ -114,11 +114,13 @@ def assert_within_tolerance(actual, expected, in_float32=None):
     float32 reference plus 8 eps of the largest, since both sums round alike but in another order.
     """
     assert actual.shape == expected.shape
-    largest = np.abs(expected).max()
+    largest = np.abs(expected).max(initial=0)
     allowed = FLOAT64_TOLERANCE * largest
     if actual.dtype == np.float32:
-        allowed = FLOAT32_FACTOR * (np.abs(in_float32 - expected).max() + np.finfo(np.float32).eps * largest)
-    error = np.abs(actual.astype(np.float64) - expected).max()
+        allowed = FLOAT32_FACTOR * (
+            np.abs(in_float32 - expected).max(initial=0) + np.finfo(np.float32).eps * largest
+        )
+    error = np.abs(actual.astype(np.float64) - expected).max(initial=0)
     assert error <= allowed, f"error {error:.3g}, allowed {allowed:.3g}, largest {largest:.3g}"
 
 

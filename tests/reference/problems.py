@@ -46,14 +46,19 @@ def recurrent_weights(random, cell, features, units, bias=True):
     gates = recurrent.CELLS[cell].gates
     scales = random.permutation(np.linspace(0.5, 1.5, gates)) if gates > 1 else [1.0]
     kernel = [scale * random.uniform(-1, 1, (features, units)) / np.sqrt(features) for scale in scales]
-    blocks = [random.standard_normal((units, units)) for _ in range(gates)]
+    state_gates = recurrent.CELLS[cell].state_gates
+    state_gates = gates if state_gates is None else state_gates
+    blocks = [random.standard_normal((units, units)) for _ in range(state_gates)]
     blocks = np.abs(blocks) if units == 1 else blocks
     radii = [spectral_radius(block) for block in blocks]
-    wanted = random.permutation(np.linspace(0.6, 1.0, gates)) if gates > 1 else [0.95]
+    wanted = (
+        random.permutation(np.linspace(0.6, 1.0, state_gates)) if state_gates > 1 else [0.95] * state_gates
+    )
     blocks = [block * (target / radius) for block, target, radius in zip(blocks, wanted, radii, strict=True)]
     shape = recurrent.bias_shape(cell, units)
     drawn = 0.5 * random.standard_normal(shape) if bias else None
-    return np.concatenate(kernel, axis=1), np.concatenate(blocks, axis=1), drawn
+    recurrent_kernel = np.concatenate([np.empty((units, 0)), *blocks], axis=1)
+    return np.concatenate(kernel, axis=1), recurrent_kernel, drawn
 
 
 def recurrent_problem(

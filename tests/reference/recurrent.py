@@ -45,6 +45,7 @@ class Cell(NamedTuple):
     bias_rows: int
     forward: Callable[[np.ndarray, States, Weights, Functions], tuple[States, Any]]
     backward: Callable[[Any, States, Weights, Functions], tuple[np.ndarray, States, Weights]]
+    state_gates: int | None = None  # gates that the recurrent kernel feeds, if not all
 
 
 class Run(NamedTuple):

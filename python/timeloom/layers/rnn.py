@@ -47,6 +47,7 @@ class RecurrentLayer(Layer):
 
     # What a cell's file sets: how many gates its weights hold, and how many states it carries.
     gates = 1
+    feeds_back = True  # False: the gates see the input alone, there is no recurrent kernel
     states = 1
 
     input_rank = 3
@@ -125,21 +126,23 @@ class RecurrentLayer(Layer):
             raise ValueError(
                 f"input_shape: expected a known number of features, got {shape_text(input_shape)}"
             )
-        columns = self.gates * self.units
         self.kernel = self.add_weight(
-            (features, columns),
+            (features, self.gates * self.units),
             self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
             name="kernel",
         )
-        self.recurrent_kernel = self.add_weight(
-            (self.units, columns),
-            self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-            name="recurrent_kernel",
-        )
+        if self.feeds_back:
+            self.recurrent_kernel: Any = self.add_weight(
+                (self.units, self.gates * self.units),
+                self.recurrent_initializer,
+                regularizer=self.recurrent_regularizer,
+                constraint=self.recurrent_constraint,
+                name="recurrent_kernel",
+            )
+        else:
+            self.recurrent_kernel = np.empty((self.units, 0), self.dtype)
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
