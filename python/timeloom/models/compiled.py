@@ -108,12 +108,18 @@ def resolve_metrics(
     return found
 
 
-def name_metrics(found: Sequence[Metric]) -> list[str]:
-    """Returns the key of each metric in the logs: a name that comes again gets ``_1``, ``_2`` ..."""
+def name_metrics(plain: Sequence[Metric], weighted: Sequence[Metric]) -> list[str]:
+    """Returns the key of each metric in the logs.
+
+    A name that comes again gets ``_1``, ``_2`` ...; a weighted metric first ``weighted_`` before its name.
+    """
     names: list[str] = []
     counts: dict[str, int] = {}
-    for metric in found:
-        count = counts.get(metric.name, 0)
-        counts[metric.name] = count + 1
-        names.append(f"{metric.name}_{count}" if count else metric.name)
+    for number, metric in enumerate((*plain, *weighted)):
+        name = metric.name
+        if number >= len(plain) and name in counts:
+            name = f"weighted_{name}"
+        count = counts.get(name, 0)
+        counts[name] = count + 1
+        names.append(f"{name}_{count}" if count else name)
     return names

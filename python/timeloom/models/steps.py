@@ -272,7 +272,7 @@ class _Resolved:
         self.loss = loss
         self.plain = plain
         self.weighted = weighted
-        self.names = compiled.name_metrics([*plain, *weighted])
+        self.names = compiled.name_metrics(plain, weighted)
         self.tracker = metrics_module.Mean(name="loss")
 
 

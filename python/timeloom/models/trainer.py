@@ -112,7 +112,8 @@ class Trainer(Steps):
                     break
             if validation is not None and validates(epoch + 1):
                 measured = self._test_loop(validation, hooks)
-                logs = {**logs, **{f"val_{name}": result for name, result in measured.items()}}
+                validated = {f"val_{name}": result for name, result in measured.items()}
+                logs = dict(sorted({**logs, **validated}.items()))
             hooks.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
@@ -271,7 +272,9 @@ class Trainer(Steps):
         return logs
 
     def _in_order(self, logs: dict[str, float]) -> Any:
-        values = [logs[name] for name in self.metrics_names if name in logs]
+        known = [name for name in self.metrics_names if name in logs]
+        # A train_step of the user's own may return others.
+        values = [logs[name] for name in (*known, *sorted(logs.keys() - set(known)))]
         return values[0] if len(values) == 1 else values
 
 
