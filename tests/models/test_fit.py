@@ -185,6 +185,22 @@ def test_validation_split_is_the_last_part_before_shuffling():
     assert given.history["val_loss"][0] == pytest.approx(model.evaluate(X[:5], Y[:5], verbose=0)[0])
 
 
+def test_validation_steps_begin_anew_every_epoch():
+    model = classifier(optimizer=optimizers.SGD(0.0))
+    history = model.fit(
+        X, Y, epochs=3, validation_data=(X, Y), validation_batch_size=8, validation_steps=2, verbose=0
+    )
+    expected = model.evaluate(X, Y, batch_size=8, steps=2, verbose=0)[0]
+    assert history.history["val_loss"] == [expected] * 3
+    assert expected == pytest.approx(model.evaluate(X[:16], Y[:16], verbose=0)[0])
+
+
+def test_list_of_callbacks_that_was_made_before_gets_a_history():
+    model = classifier()
+    history = model.fit(X, Y, verbose=0, callbacks=callbacks.CallbackList(model=model))
+    assert list(history.history) == ["accuracy", "loss"]
+
+
 def test_validation_frequency():
     for frequency, count in ((2, 2), ([1, 3, 4], 3)):
         history = classifier().fit(

@@ -140,6 +140,10 @@ class Batches:
         self._order: NDArray[np.intp] | None = None
         self._position = self.size
 
+    def restart(self) -> None:
+        """Lets the next epoch begin with the first sample."""
+        self._position = self.size
+
     def __iter__(self) -> Iterator[Batch]:
         """Yields the batches of one epoch."""
         for _ in range(self.steps):

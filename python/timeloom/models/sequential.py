@@ -47,6 +47,8 @@ class Sequential(Model):
         self._input_layer: InputLayer | None = None
         # Rebound, not appended to: whoever took the model's state can put it back.
         self._layers: tuple[Layer, ...] = ()
+        # Sizes without the batch that every layer has been asked about.
+        self._checked_sizes: Shape | None = None
         self.built = False
         if layers is not None:
             if not isinstance(layers, Iterable) or isinstance(layers, (str, Mapping)):
@@ -92,7 +94,7 @@ class Sequential(Model):
         if given is not None:
             self._input_layer = given
         self._layers = (*self._layers, layer)
-        self._resolved = None
+        self._resolved = self._checked_sizes = None
         if not self._trainable:
             layer.trainable = False
         self.built = shape is not None
@@ -108,7 +110,7 @@ class Sequential(Model):
             raise ValueError(f"pop: expected a layer in {self.name!r}, got none")
         layer = self._layers[-1]
         self._layers = self._layers[:-1]
-        self._resolved = None
+        self._resolved = self._checked_sizes = None
         if not self._layers:
             self.built = False
             self.built_shape = None
@@ -182,9 +184,13 @@ class Sequential(Model):
                 )
         if not self._layers:
             raise ValueError(f"inputs: expected a layer in {self.name!r}, got none: call add()")
+        if shape[1:] == self._checked_sizes:
+            return
+        sizes, shape = shape[1:], (None, *shape[1:])
         for layer in self._layers:
             layer.check_input_shape(shape)
             shape = layer.compute_output_shape(shape)
+        self._checked_sizes = sizes
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         shape: Any = input_shape

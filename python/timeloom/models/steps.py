@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from timeloom import metrics as metrics_module
 from timeloom import optimizers
 from timeloom.arguments import flag, no_more, not_implemented
-from timeloom.arrays import real_array, shape_text
+from timeloom.arrays import real_array
 from timeloom.autograd import GradientTape, TracedArray, value
 from timeloom.layers import Layer
 from timeloom.losses import Loss
@@ -151,7 +151,7 @@ class Steps(Layer):
         Raises:
             ValueError: If there are several outputs.
         """
-        found = self.compute_output_shape(shape)
+        found = self.compute_output_shape((None, *shape[1:]))
         if found and isinstance(found[0], tuple):
             raise ValueError(
                 f"return_state: expected a model of one output to train, got {len(found)} outputs"
@@ -177,9 +177,7 @@ class Steps(Layer):
                 weights = real_array(f"{prefix}sample_weight", single_array("sample_weight", sample_weight))
             arrays = {f"{prefix}x": inputs, f"{prefix}y": targets, f"{prefix}sample_weight": weights}
             check_lengths(**arrays)
-            shape = self.output_shape_for(inputs.shape)
-            if shape[0] != inputs.shape[0]:
-                raise ValueError(f"x: expected one output for each sample, got shape {shape_text(shape)}")
+            shape = (len(inputs), *self.output_shape_for(inputs.shape)[1:])
             dtype = self.output_dtype
             resolved = self._resolved or self._resolve(targets.shape, shape)
             if class_weight is not None:

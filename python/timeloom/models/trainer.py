@@ -51,7 +51,8 @@ class Trainer(Steps):
             class_weight: Dict from class to weight; not with sample_weight. Default None.
             sample_weight: One weight per sample, or per sample and timestep. Default None.
             initial_epoch: Number of the first epoch. Default 0.
-            steps_per_epoch: Batches in an epoch. Default None: all.
+            steps_per_epoch: Batches in an epoch. Default None: all. Otherwise an epoch goes on where the
+                one before stopped, and starts anew when the data is used up.
             validation_steps: Batches to validate with. Default None: all.
             validation_batch_size: Default None: batch_size.
             validation_freq: Every how many epochs to validate, or the numbers (from 1) of those epochs.
@@ -96,7 +97,10 @@ class Trainer(Steps):
                 validation = Batches(held_out, size, validation_steps)
             hooks = self._hooks(callbacks, verbose, epochs, batches.steps, add_history=True)
         history = hooks.history
-        assert history is not None
+        if history is None:
+            history = History()
+            hooks.append(history)
+        history.set_model(self)
         self.history = history
         self.stop_training = False
         logs: dict[str, float] = {}
@@ -263,6 +267,7 @@ class Trainer(Steps):
     def _test_loop(self, batches: Batches, hooks: CallbackList) -> dict[str, float]:
         hooks.on_test_begin()
         self.reset_metrics()
+        batches.restart()
         logs: dict[str, float] = {}
         for step, batch in enumerate(batches):
             hooks.on_test_batch_begin(step)
