@@ -47,8 +47,12 @@ def real_array(name: str, value: Any, dtype: DTypeLike | None = None) -> NDArray
         ) from None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    wanted = array.dtype.newbyteorder("=") if dtype is None else np.dtype(dtype)
+    flags = array.flags
+    if array.dtype == wanted and flags.c_contiguous and flags.aligned and type(array) is np.ndarray:
+        return array
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.require(array, array.dtype if dtype is None else dtype, ["C", "A"])
+        return np.require(array, wanted, ["C", "A"])
 
 
 def is_integral(array: NDArray[Any]) -> bool:
