@@ -3,35 +3,10 @@ import pickle
 
 import numpy as np
 import pytest
+from tests.models.classifier import GENERATOR, X, Y, classifier
 
-from timeloom import Sequential, backend, callbacks, layers, losses, metrics, optimizers, utils
+from timeloom import Sequential, backend, callbacks, metrics, optimizers, utils
 from timeloom.layers import GRU, LSTM, Dense, Dropout, SimpleRNN
-
-GENERATOR = np.random.default_rng(0)
-X = GENERATOR.normal(size=(40, 6, 3)).astype("float32")
-Y = (X[:, :, 0].sum(1) > 0).astype("int64")
-
-
-def classifier(**options):
-    model = Sequential([LSTM(8, input_shape=(6, 3)), Dense(2, activation="softmax")])
-    arguments = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
-    model.compile(**{**arguments, **options})
-    return model
-
-
-def state_of(model):
-    """Weights, optimizer and what was built, to compare before and after."""
-    optimizer = model.optimizer
-    values = [*model.get_weights(), *(variable.numpy() for variable in optimizer.variables)]
-    return model.built, model.metrics_names, [variable.version for variable in model.weights], values
-
-
-def assert_same_state(model, before):
-    after = state_of(model)
-    assert after[:3] == before[:3]
-    assert len(after[3]) == len(before[3])
-    for a, b in zip(after[3], before[3], strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("cell", [SimpleRNN, LSTM, GRU])
@@ -284,116 +259,6 @@ def test_custom_losses_and_metrics():
     history = model.fit(x, y, epochs=30, verbose=0)
     assert list(history.history) == ["largest", "loss", "mine"]
     assert history.history["loss"][-1] < history.history["loss"][0]
-
-
-def test_recompiling_starts_metrics_and_optimizer_anew():
-    model = classifier()
-    model.fit(X, Y, verbose=0)
-    first = model.optimizer
-    model.compile("adam", losses.SparseCategoricalCrossentropy(), metrics=["acc"])
-    assert model.optimizer is not first
-    assert model.metrics == []
-    before = state_of(model)
-    for arguments, error in (
-        ({"optimizer": "adamm"}, ValueError),
-        ({"loss": "nothing"}, ValueError),
-        ({"loss": "huber"}, NotImplementedError),
-        ({"loss": ["mse", "mae"]}, ValueError),
-        ({"loss": losses.MeanSquaredError(reduction=None)}, ValueError),
-        ({"metrics": "accuracy"}, ValueError),
-        ({"metrics": ["nothing"]}, ValueError),
-        ({"loss_weights": [1.0]}, NotImplementedError),
-        ({"steps_per_execution": 2}, NotImplementedError),
-        ({"jit_compile": True}, NotImplementedError),
-        ({"losss": "mse"}, ValueError),
-    ):
-        with pytest.raises(error, match=r": expected|not implemented"):
-            model.compile(**arguments)
-        assert_same_state(model, before)
-
-
-REFUSED = [
-    ({"x": X[:, :, 0]}, ValueError, "inputs: expected"),
-    ({"x": np.full(X.shape, "a")}, TypeError, "x: expected real numbers, got dtype <U1"),
-    ({"x": X.astype(object)}, TypeError, "x: expected real numbers, got dtype object"),
-    ({"x": X.astype(complex)}, TypeError, "x: expected real numbers, got dtype complex"),
-    ({"x": [[1.0], [1.0, 2.0]]}, ValueError, "x: expected an array, got lists of unequal lengths"),
-    ({"x": X[:0], "y": Y[:0]}, ValueError, "x: expected at least one sample, got 0"),
-    ({"x": X[:, :0]}, ValueError, "inputs: expected"),
-    ({"x": X[:39]}, ValueError, "x, y: expected the same number of samples, got x 39, y 40"),
-    ({"x": None}, ValueError, "x: expected an array, got None"),
-    ({"x": [X, X]}, ValueError, "x: expected one array, got 2"),
-    ({"x": (batch for batch in [(X, Y)])}, NotImplementedError, "x: expected an array, got generator"),
-    ({"y": None}, ValueError, "y: expected an array, got None"),
-    ({"y": Y + 1}, ValueError, r"y: expected labels in \[0, 1\], got 2"),
-    ({"y": Y - 1}, ValueError, r"y: expected labels in \[0, 1\], got -1"),
-    ({"y": Y + 0.5}, ValueError, "y: expected whole numbers"),
-    ({"y": np.eye(3)[Y]}, ValueError, r"y: expected shape \(40,\), got \(40, 3\)"),
-    ({"y": ["a"] * 40}, TypeError, "y: expected real numbers"),
-    ({"batch_size": 0}, ValueError, "batch_size: expected a positive integer, got 0"),
-    ({"batch_size": 2.5}, ValueError, "batch_size: expected a positive integer, got 2.5"),
-    ({"epochs": -1}, ValueError, "epochs: expected"),
-    ({"epochs": 1.5}, ValueError, "epochs: expected"),
-    ({"initial_epoch": -1}, ValueError, "initial_epoch: expected"),
-    ({"verbose": 3}, ValueError, "verbose: expected"),
-    ({"verbose": "loud"}, ValueError, "verbose: expected"),
-    ({"shuffle": "all"}, ValueError, "shuffle: expected"),
-    ({"validation_split": 1.0}, ValueError, "validation_split: expected"),
-    ({"validation_split": -0.1}, ValueError, "validation_split: expected"),
-    ({"validation_data": X}, ValueError, "validation_data: expected"),
-    ({"validation_data": (X[:3], Y[:2])}, ValueError, "validation_x, validation_y: expected the same"),
-    ({"validation_data": (X, Y + 1)}, ValueError, "validation_y: expected labels"),
-    ({"validation_freq": 0}, ValueError, "validation_freq: expected"),
-    ({"validation_batch_size": 0}, ValueError, "validation_batch_size: expected"),
-    ({"steps_per_epoch": 0}, ValueError, "steps_per_epoch: expected"),
-    ({"sample_weight": np.ones(39)}, ValueError, "x, y, sample_weight: expected the same number"),
-    ({"sample_weight": np.ones((40, 3))}, ValueError, "sample_weight: expected shape"),
-    ({"class_weight": [1.0, 2.0]}, ValueError, "class_weight: expected a dict"),
-    ({"class_weight": {"a": 1.0}}, ValueError, "class_weight: expected"),
-    ({"callbacks": ["History"]}, TypeError, "callbacks: expected Callbacks, got str"),
-]
-
-
-@pytest.mark.parametrize("built", [True, False])
-@pytest.mark.parametrize(("wrong", "error", "words"), REFUSED)
-def test_refused_fit_changes_nothing(built, wrong, error, words):
-    model = classifier()
-    if not built:
-        model = Sequential([LSTM(8), Dense(2, activation="softmax")])
-        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-        words = words.replace("inputs", "inputs|input_shape")
-    else:
-        model.fit(X, Y, verbose=0)
-    before = state_of(model)
-    with pytest.raises(error, match=words):
-        model.fit(**{"x": X, "y": Y, "verbose": 0, **wrong})
-    assert_same_state(model, before)
-    assert np.isfinite(model.fit(X, Y, verbose=0).history["loss"][0])
-
-
-def test_fit_before_compile_and_without_loss():
-    model = Sequential([Dense(1)])
-    for method in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
-        with pytest.raises(ValueError, match="expected a compiled model"):
-            method(X[:, 0], Y)
-    model.compile("adam")
-    with pytest.raises(ValueError, match="expected a model compiled with a loss"):
-        model.fit(X[:, 0], Y)
-    assert not model.built
-    with pytest.raises(TypeError, match="nb_epoch"):
-        model.fit(X, Y, nb_epoch=3)
-
-
-def test_embedding_model_takes_words():
-    model = Sequential([layers.Embedding(20, 4), LSTM(4), Dense(1, activation="sigmoid")])
-    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-    words = GENERATOR.integers(0, 20, (30, 7))
-    history = model.fit(words, words[:, 0] > 9, epochs=3, verbose=0)
-    assert history.history["loss"][-1] < history.history["loss"][0]
-    before = state_of(model)
-    with pytest.raises(ValueError, match=r"x: expected indices in \[0, 19\]"):
-        model.fit(words + 1, words[:, 0] > 9, verbose=0)
-    assert_same_state(model, before)
 
 
 def test_zero_epochs_train_nothing():
