@@ -30,7 +30,7 @@ SIZES = [
     (BATCHES[(u + t) % 3], TIMESTEPS[t], FEATURES[(u + 2 * t) % 3], UNITS[u])
     for u, t in product(range(len(UNITS)), range(len(TIMESTEPS)))
 ]
-# Weight gradients are summed in chunks of ceil(512 / batch) timesteps: more than one chunk, whole and broken.
+# Weight gradients are summed in chunks of ceil(512 / batch) timesteps: several chunks, whole and broken.
 CHUNKED_SIZES = [(8, 128, 3, 9), (3, 180, 5, 8), (1, 600, 1, 3), (600, 2, 4, 17), (37, 30, 2, 70)]
 # Products deeper than the block that stays in cache. Only in float64: over 2400 terms one chain in float32 can
 # err more than 8 times what BLAS does with several partial sums, which the rule of one chain forgoes.

@@ -53,10 +53,18 @@ SPOILT = {
 }
 
 
-@pytest.mark.parametrize("argument", ["inputs", "kernel", "recurrent_kernel", "bias"])
+# A cell whose gates the state does not feed has an empty recurrent kernel, which few faults change.
+SPOILT_PLACES = [
+    (cell, argument)
+    for cell in CELLS
+    for argument in ("inputs", "kernel", "recurrent_kernel", "bias")
+    if argument != "recurrent_kernel" or _core.rnn_cells()[cell]["state_gates"] > 0
+]
+
+
 @pytest.mark.parametrize("fault", SPOILT)
-@each_cell
-def test_forward_refuses_a_spoilt_array(cell, fault, argument):
+@pytest.mark.parametrize(("cell", "argument"), SPOILT_PLACES)
+def test_forward_refuses_a_spoilt_array(cell, argument, fault):
     arguments = problem_of(cell).arguments
     if argument == "inputs" and fault in ("longer first axis", "other float"):
         # Another batch size is the fault of the states, another float of everything else.
