@@ -1,34 +1,37 @@
 """Recurrent networks on NumPy arrays: fused kernels under a small Keras-like layer.
 
-Here stand only the names users reach as ``timeloom.NAME``; each is written in the module it comes from.
-Importing timeloom loads NumPy and nothing else.
+Here stand only the names users reach as ``timeloom.NAME``; each is written in the module it comes from and
+is loaded when it is first asked for. Importing timeloom loads the kernels and NumPy, and nothing else.
 """
 
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from timeloom import (
-    activations,
-    backend,
-    callbacks,
-    constraints,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    models,
-    ops,
-    optimizers,
-    preprocessing,
-    regularizers,
-    utils,
-)
 from timeloom._core import __version__
-from timeloom.autograd import GradientTape
-from timeloom.backend import show_config
-from timeloom.layers import Input
-from timeloom.models import Model, Sequential
-from timeloom.variables import Variable
+
+if TYPE_CHECKING:
+    from timeloom import (
+        activations,
+        backend,
+        callbacks,
+        constraints,
+        datasets,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        ops,
+        optimizers,
+        preprocessing,
+        regularizers,
+        utils,
+    )
+    from timeloom.autograd import GradientTape
+    from timeloom.backend import show_config
+    from timeloom.layers import Input
+    from timeloom.models import Model, Sequential
+    from timeloom.variables import Variable
 
 __all__ = [
     "GradientTape",
@@ -55,9 +58,27 @@ __all__ = [
     "utils",
 ]
 
+# Names that are not modules, and where they come from.
+_HOMES = {
+    "GradientTape": "timeloom.autograd",
+    "Input": "timeloom.layers",
+    "Model": "timeloom.models",
+    "Sequential": "timeloom.models",
+    "Variable": "timeloom.variables",
+    "show_config": "timeloom.backend",
+}
 
-def __getattr__(name: str) -> ModuleType:
-    # Downloads need urllib, ssl and more, which take as long to import as the whole package.
-    if name == "datasets":
-        return importlib.import_module("timeloom.datasets")
-    raise AttributeError(f"module 'timeloom' has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        found = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in __all__:
+        found = importlib.import_module(f"timeloom.{name}")
+    else:
+        raise AttributeError(f"module 'timeloom' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -32,7 +32,7 @@ SIZES = [
 ]
 # Weight gradients are summed in chunks of ceil(512 / batch) timesteps: several chunks, whole and broken.
 CHUNKED_SIZES = [(8, 128, 3, 9), (3, 180, 5, 8), (1, 600, 1, 3), (600, 2, 4, 17), (37, 30, 2, 70)]
-# Products deeper than the block that stays in cache. Only in float64: over 2400 terms one chain in float32 can
+# Products deeper than the block that stays in cache. Only in float64: over 2400 terms one float32 chain can
 # err more than 8 times what BLAS does with several partial sums, which the rule of one chain forgoes.
 DEEP_SIZES = [(3, 2, 1100, 5), (5, 3, 2, 800)]
 
