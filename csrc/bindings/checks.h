@@ -15,6 +15,7 @@
 #include "base/views.h"
 #include "runtime/isa.h"
 #include "runtime/parallel.h"
+#include "runtime/thread_plan.h"
 
 namespace timeloom {
 
@@ -139,15 +140,11 @@ inline const char* activation_name(Activation activation) {
   return "";
 }
 
-/// Threads for a call of about `work` nanoseconds on one thread: `requested` if positive, else as many as the
-/// limit allows and the work feeds. Waking a thread costs some microseconds, so each must have at least 20.
+/// Threads for a call of about `work` nanoseconds on one thread: `requested` if positive, else what the plan
+/// says.
 inline int checked_threads(int requested, double work) {
   if (requested < 0) refuse("_threads", "0 (the default) or a positive integer", std::to_string(requested));
-  if (requested > 0) return requested;
-  constexpr double kLeastShare = 20e3;
-  const int limit = thread_limit();
-  const double fed = work / kLeastShare;
-  return fed < 2.0 ? 1 : fed < limit ? static_cast<int>(fed) : limit;
+  return requested > 0 ? requested : threads_for(work * 1e-9);
 }
 
 /// Runs f(worker) on the threads of checked_threads, without the GIL when the work outweighs giving it back.

@@ -9,7 +9,8 @@ namespace timeloom {
 namespace {
 
 constexpr double kRate = 30e9;  // multiply-adds a second of one thread, roughly: only thresholds depend on it
-constexpr double kLeastShare = 20e-6;     // seconds of work that make waking a thread worthwhile
+constexpr double kLeastShare = 50e-6;     // seconds of work that make waking a thread worthwhile: it takes
+                                          // microseconds, and on a busy machine some ten of them
 constexpr double kLeastStepShare = 3e-6;  // seconds a step that make a barrier a step worthwhile
 constexpr index kRowsOfTile = 3;          // a batch slice below a tile leaves registers idle
 constexpr index kCacheBytes = 1 << 19;    // of weights that one core keeps in its own cache
@@ -29,6 +30,12 @@ RnnPath forced_path(const std::string& name, RnnPath path) {
 }
 
 }  // namespace
+
+int threads_for(double seconds) {
+  const int limit = thread_limit();
+  const double fed = seconds / kLeastShare;
+  return fed < 2.0 ? 1 : fed < limit ? static_cast<int>(fed) : limit;
+}
 
 index chunk_steps(const RnnSizes& sizes) {
   const index batch = std::max<index>(sizes.batch, 1);
@@ -56,7 +63,7 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index element_byte
       !rows_suffice || (weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile);
   plan.threads = limit;
   if (request.threads == 0) {
-    if (seconds < kLeastShare * 2) plan.threads = 1;
+    plan.threads = threads_for(seconds);
     if (plan.path.unit_slices && step_work / kRate < kLeastStepShare * 2) {
       // A barrier a step does not pay: slices of the batch if there are rows, else one thread.
       plan.path.unit_slices = false;

@@ -24,6 +24,9 @@ struct RnnPlan {
 /// Names that PlanRequest::path takes.
 constexpr const char* rnn_path_names[] = {"batch-fused", "batch-separate", "units-fused", "units-separate"};
 
+/// Threads for a call of about this much work on one thread: as many as the limit allows and the work feeds.
+int threads_for(double seconds);
+
 /// Timesteps of a chunk: about 512 rows of the whole batch.
 index chunk_steps(const RnnSizes& sizes);
 
