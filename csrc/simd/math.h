@@ -1,9 +1,9 @@
 // exp, tanh, sigmoid and log of a vector. One formula for every instruction set, derived here.
 //
 // Largest error in ULP of a normal result, found over every float and over random bit patterns and all edges
-// of double (tests/simd/test_math.py holds samples of it): exp 1.1, log 0.96, sigmoid 2.5, tanh 2.25. A result
-// that would be denormal is zero, a denormal argument counts as zero (in the mode that kernels run in),
-// infinities are exact, NaN stays NaN, tanh is odd.
+// of double (tests/simd/test_math.py holds samples of it): exp 1.1, log 0.96, sigmoid 2.5, tanh 2.25. A
+// result that would be denormal is zero, a denormal argument counts as zero (in the mode that kernels run
+// in), infinities are exact, NaN stays NaN, tanh is odd.
 //
 // Reduction. x = n ln 2 + r with n = round(x / ln 2), so |r| <= ln 2 / 2 (1 + 2^-10), and e^x = 2^n e^r. ln 2
 // is split into a head whose last bits are zero, so that n * head is exact for every n that occurs even
