@@ -1,12 +1,13 @@
 """Recurrent networks on NumPy arrays: fused kernels under a small Keras-like layer.
 
 Here stand only the names users reach as ``timeloom.NAME``; each is written in the module it comes from and
-is loaded when it is first asked for. Importing timeloom loads the kernels and NumPy, and nothing else.
+is loaded when it is first asked for. Importing timeloom loads NumPy, the kernels and the operations on them.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from timeloom import ops  # always: it gives the tape the product of matrices, which a kernel computes
 from timeloom._core import __version__
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
         losses,
         metrics,
         models,
-        ops,
         optimizers,
         preprocessing,
         regularizers,
