@@ -61,6 +61,7 @@ def test_plain_operands_are_copied_when_recorded():
         ((X * 1j, KERNEL, BIAS), TypeError, "inputs"),
         ((np.array(1.0), KERNEL, BIAS), ValueError, "inputs: expected at least one axis"),
         ((X, KERNEL, BIAS, "nonsense"), ValueError, "activation: expected one of linear"),
+        ((X, KERNEL, BIAS, ["relu"]), ValueError, "activation: expected one of linear"),
     ],
 )
 def test_bad_arguments(arguments, error, words):

@@ -42,10 +42,16 @@ def test_seeds():
     assert (a != b).any()
 
 
+@pytest.mark.parametrize("seed", ["a", -1, 1.5])
+def test_bad_seeds(seed):
+    with pytest.raises(ValueError, match="seed: expected an integer of at least 0"):
+        ops.dropout(ONES, 0.5, seed=seed)
+
+
 def test_noise_shape():
     y = ops.dropout(np.ones((4, 5, 6)), 0.5, seed=0, noise_shape=(None, 1, 6))
     np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
-    for shape in ((4, 5), (4, 2, 6), (4, 5, 7)):
+    for shape in ((4, 5), (4, 2, 6), (4, 5, 7), 4, "abc", (4, 1.0, 6)):
         with pytest.raises(ValueError, match="noise_shape: expected a shape that broadcasts"):
             ops.dropout(np.ones((4, 5, 6)), 0.5, noise_shape=shape)
 

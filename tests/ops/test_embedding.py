@@ -39,6 +39,8 @@ def test_an_index_out_of_range(index):
 def test_bad_arguments():
     with pytest.raises(TypeError, match="indices: expected integers, got dtype float64"):
         ops.embedding(np.array([1.0]), TABLE)
+    with pytest.raises(ValueError, match="indices: expected an array, got lists of unequal lengths"):
+        ops.embedding([[1], [1, 2]], TABLE)
     with pytest.raises(ValueError, match="embeddings: expected 2 axes"):
         ops.embedding(np.array([1]), TABLE[0])
     with pytest.raises(TypeError, match="embeddings: expected dtype"):

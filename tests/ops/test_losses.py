@@ -59,7 +59,7 @@ def test_label_smoothing(loss, from_logits):
         rtol=1e-12,
     )
     check_gradients(lambda t, p: loss(t, p, from_logits, 0.2), TARGETS, predictions)
-    for bad in (-0.1, 1.5, float("nan")):
+    for bad in (-0.1, 1.5, float("nan"), "0.1", None):
         with pytest.raises(ValueError, match="label_smoothing: expected"):
             loss(ONE_HOT, predictions, label_smoothing=bad)
 
@@ -144,6 +144,8 @@ def test_sparse_shapes_that_do_not_match():
     for shape in ((3,), (4, 3), (4, 2), ()):
         with pytest.raises(ValueError, match=r"y_true: expected class numbers of shape \(4,\)"):
             ops.sparse_categorical_crossentropy(np.zeros(shape, dtype=int), PROBABILITIES)
+    with pytest.raises(ValueError, match="y_true: expected an array, got lists of unequal lengths"):
+        ops.sparse_categorical_crossentropy([[1], [1, 2]], PROBABILITIES)
 
 
 @pytest.mark.parametrize("label", [3, -1, 10**9])
@@ -171,6 +173,9 @@ def test_bad_dtypes():
     for loss in (ops.categorical_crossentropy, ops.sparse_categorical_crossentropy):
         with pytest.raises(NotImplementedError, match="axis: expected -1"):
             loss(LABELS, PROBABILITIES, axis=0)
+    for bad in ("0", 1.5, [1]):
+        with pytest.raises(ValueError, match="ignore_class: expected an integer or None"):
+            ops.sparse_categorical_crossentropy(LABELS, PROBABILITIES, ignore_class=bad)
 
 
 def test_traced_labels_are_refused():

@@ -200,6 +200,10 @@ def test_not_a_number_propagates(cell):
         ),
         ({"activation": "nonsense"}, ValueError, "activation"),
         ({"recurrent_activation": "nonsense"}, ValueError, "recurrent_activation"),
+        ({"activation": np.tanh}, ValueError, "activation: expected the name of an activation, got <ufunc"),
+        ({"recurrent_activation": 3}, ValueError, "recurrent_activation: expected the name of an activation"),
+        ({"return_sequences": "yes"}, ValueError, "return_sequences: expected True or False, got 'yes'"),
+        ({"go_backwards": np.ones(2)}, ValueError, "go_backwards: expected True or False"),
     ],
 )
 def test_bad_arguments(change, error, words):
@@ -214,5 +218,6 @@ def test_a_cell_without_gates_has_no_activation_of_them():
 
 def test_an_unknown_cell():
     p = problem("lstm")
-    with pytest.raises(ValueError, match="cell: expected one of"):
-        ops.recurrent("nonsense", **p)
+    for cell in ("nonsense", None, ["lstm"]):
+        with pytest.raises(ValueError, match="cell: expected one of"):
+            ops.recurrent(cell, **p)

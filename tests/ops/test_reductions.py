@@ -33,7 +33,7 @@ def test_empty_and_scalar():
         assert np.isnan(ops.mean(np.zeros((0, 2)), axis=0)).all()
 
 
-@pytest.mark.parametrize("op", [ops.sum, ops.mean])
+@pytest.mark.parametrize("op", [ops.sum, ops.mean, ops.max])
 def test_bad_arguments(op):
     for axis in (3, -4, (0, 0), 1.5, (0, 3), True):
         with pytest.raises(ValueError, match="axis: expected"):

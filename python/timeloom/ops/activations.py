@@ -170,8 +170,8 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 def _with_axis(x: Any, axis: int) -> Array:
     array = real("x", x)
-    if not -array.ndim <= axis < array.ndim:
-        raise ValueError(f"axis: expected an axis of an array of {array.ndim} axes, got {axis}")
+    if type(axis) is bool or not isinstance(axis, (int, np.integer)) or not -array.ndim <= axis < array.ndim:
+        raise ValueError(f"axis: expected an axis of an array of {array.ndim} axes, got {axis!r}")
     return array
 
 

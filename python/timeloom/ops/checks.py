@@ -53,9 +53,17 @@ def contiguous(array: Any) -> Any:
     return np.asarray(array) if isinstance(array, np.floating) else array
 
 
+def plain(name: str, operand: Any) -> Array:
+    """An operand that no gradient passes through as an array; a traced one refuses."""
+    try:
+        return np.asarray(operand)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected an array, got lists of unequal lengths") from error
+
+
 def integers(name: str, operand: Any) -> Array:
     """An array of integers."""
-    array = np.asarray(operand)
+    array = plain(name, operand)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name}: expected integers, got dtype {array.dtype}")
     return array

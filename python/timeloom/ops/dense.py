@@ -55,7 +55,7 @@ def dense(inputs: Any, kernel: Any, bias: Any = None, activation: str | None = N
     if bias is not None:
         b = real("bias", bias, shape=(units,))
         same_dtype("bias", b, "inputs", x)
-    if activation is not None and activation not in ACTIVATIONS:
+    if activation is not None and not (isinstance(activation, str) and activation in ACTIVATIONS):
         raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
     rows = math.prod(x.shape[:-1])
     left = contiguous(x).reshape(rows, features)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from timeloom import backend
+from timeloom.arguments import integer
 from timeloom.autograd import record
 from timeloom.ops.checks import real
 
@@ -35,7 +36,8 @@ def dropout(
         Same shape and dtype.
 
     Raises:
-        ValueError: ``rate`` outside [0, 1]; a ``noise_shape`` that does not broadcast to the inputs.
+        ValueError: ``rate`` outside [0, 1]; a ``noise_shape`` that does not broadcast to the inputs; a seed
+            that is no integer of at least 0.
 
     Reference:
         Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 15, 2014;
@@ -56,11 +58,13 @@ def dropout(
         raise ValueError(f"rate: expected a number in [0, 1], got {rate!r}")
     shape = x.shape
     if noise_shape is not None:
-        if len(noise_shape) != x.ndim or any(
-            n is not None and n not in (1, m) for n, m in zip(noise_shape, shape, strict=False)
+        fits = isinstance(noise_shape, Sequence) and len(noise_shape) == x.ndim
+        if not fits or any(
+            n is not None and (not isinstance(n, (int, np.integer)) or n not in (1, m))
+            for n, m in zip(noise_shape, shape, strict=True)
         ):
             raise ValueError(
-                f"noise_shape: expected a shape that broadcasts to {x.shape}, got {tuple(noise_shape)}"
+                f"noise_shape: expected a shape that broadcasts to {x.shape}, got {noise_shape!r}"
             )
         shape = tuple(m if n is None else n for n, m in zip(noise_shape, shape, strict=True))
     if rate == 0:
@@ -70,8 +74,10 @@ def dropout(
     else:
         if seed is None:
             generator = backend.random_generator()
+        elif isinstance(seed, np.random.Generator):
+            generator = seed
         else:
-            generator = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(seed)
+            generator = np.random.default_rng(integer("seed", seed))
         kept = generator.random(shape, dtype=np.float32) >= np.float32(rate)
         mask = kept * x.dtype.type(1 / (1 - rate))
     return record(np.asarray(x * mask), (inputs,), lambda _needs, g: (g * mask,))

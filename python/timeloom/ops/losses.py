@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from timeloom import _core, backend
+from timeloom.arguments import integer, number
 from timeloom.autograd import is_recorded, keep, record, value
 from timeloom.autograd.recording import Array
-from timeloom.ops.checks import contiguous, last_axis, real
+from timeloom.ops.checks import contiguous, last_axis, plain, real
 
 
 def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any, Array, Array]:
@@ -31,20 +32,14 @@ def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any, Array, Array]:
 
 
 def _numbers(name: str, operand: Any) -> Array:
-    found = value(operand)
-    try:
-        array = np.asarray(found)
-    except ValueError as error:
-        raise ValueError(f"{name}: expected an array, got lists of unequal lengths") from error
+    array = plain(name, value(operand))
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
     return array
 
 
 def _smoothing(label_smoothing: float) -> float:
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing: expected a number in [0, 1], got {label_smoothing!r}")
-    return float(label_smoothing)
+    return number("label_smoothing", label_smoothing, 0.0, 1.0)
 
 
 def _fit(gradient: Array, operand: Any) -> Array:
@@ -272,7 +267,9 @@ def sparse_categorical_crossentropy(
     last_axis(axis, p.ndim)
     if p.ndim == 0:
         raise ValueError("y_pred: expected at least one axis, got a scalar")
-    labels = _labels(np.asarray(y_true), p, ignore_class)
+    if ignore_class is not None:
+        ignore_class = integer("ignore_class", ignore_class, -(2**63), "an integer or None")
+    labels = _labels(plain("y_true", y_true), p, ignore_class)
     kept = None if ignore_class is None else labels != ignore_class
     picked = (labels if kept is None else np.where(kept, labels, 0))[..., None]
     logs, pull = _log_probabilities(p, from_logits)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from timeloom import _core
+from timeloom.arguments import flag
 from timeloom.autograd import is_recorded, keep, record_many, value
 from timeloom.ops.checks import contiguous
 
@@ -72,7 +73,7 @@ def recurrent(
         >>> y.shape, h.shape, c.shape
         ((2, 5, 4), (2, 4), (2, 4))
     """
-    facts = cells().get(cell)
+    facts = cells().get(cell) if isinstance(cell, str) else None
     if facts is None:
         raise ValueError(f"cell: expected one of {', '.join(cells())}, got {cell!r}")
     has_gates = facts["recurrent_activation"] != "linear"
@@ -92,10 +93,10 @@ def recurrent(
         given[2],
         given[3],
         tuple(given[4:]) if states else None,
-        activation if activation is not None else facts["activation"],
-        recurrent_activation if recurrent_activation is not None else facts["recurrent_activation"],
-        bool(go_backwards),
-        bool(return_sequences),
+        _name("activation", activation, facts["activation"]),
+        _name("recurrent_activation", recurrent_activation, facts["recurrent_activation"]),
+        flag("go_backwards", go_backwards),
+        flag("return_sequences", return_sequences),
         recorded,
     )
     if not recorded:
@@ -115,6 +116,14 @@ def recurrent(
 
     results = record_many((outputs, *finals), operands, backward)
     return results[0], results[1:]
+
+
+def _name(argument: str, given: Any, default: str) -> str:
+    if given is None:
+        return default
+    if not isinstance(given, str):
+        raise ValueError(f"{argument}: expected the name of an activation, got {given!r}")
+    return given
 
 
 def _states(initial_state: Any, count: int) -> tuple[Any, ...]:

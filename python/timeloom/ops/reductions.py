@@ -105,5 +105,5 @@ def max(x: Any, axis: int | tuple[int, ...] | None = None, keepdims: bool = Fals
     Returns:
         An array.
     """
-    real("x", x)
+    _axes(axis, real("x", x).ndim)
     return np.max(x, axis=axis, keepdims=keepdims)
