@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.kernels.cases import DTYPES, ISAS, same_bits
+from tests.kernels.cases import DTYPES, ISAS, assert_last_ran_on, same_bits
 from tests.reference.activations import ACTIVATIONS
 
 from timeloom import _core
@@ -59,7 +59,7 @@ def test_any_shape_is_kept(name, dtype, shape):
 def test_threads_change_no_bit(name, dtype, isa, threads):
     x, d_output = numbers(1003, dtype), numbers(1003, dtype, 1)
     y = _core.activation(name, x, _isa=isa, _threads=threads)
-    assert _core.last_thread_count() == threads
+    assert_last_ran_on(threads)
     assert same_bits(y, _core.activation(name, x, _isa=isa, _threads=1))
     d_x = _core.activation_gradient(name, y, d_output, _isa=isa, _threads=threads)
     assert same_bits(d_x, _core.activation_gradient(name, y, d_output, _isa=isa, _threads=1))

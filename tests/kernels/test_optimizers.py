@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tests.kernels.cases import DTYPES, ISAS, same_bits
+from tests.kernels.cases import DTYPES, ISAS, assert_last_ran_on, same_bits
 from tests.reference import optimizers as reference
 
 from timeloom import _core
@@ -107,7 +107,7 @@ def test_steps_match_the_reference(rule, dtype, isa):
 def test_threads_change_no_bit(rule, dtype, isa, threads):
     one = take_steps(rule, dtype, _isa=isa, _threads=1)
     many = take_steps(rule, dtype, _isa=isa, _threads=threads)
-    assert _core.last_thread_count() == threads
+    assert_last_ran_on(threads)
     for parameter, other in zip(one[0], many[0], strict=True):
         assert same_bits(parameter, other)
     for slots, others in zip(one[1], many[1], strict=True):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.kernels.cases import DTYPES, ISAS, same_bits
+from tests.kernels.cases import DTYPES, ISAS, assert_last_ran_on, same_bits
 
 from timeloom import _core
 
@@ -70,7 +70,7 @@ def test_squared_norms_keep_infinity_and_nan(dtype, isa):
 def test_threads_change_no_bit(dtype, isa, threads):
     arrays = [numbers(size, dtype, size) for size in (10_001, 1, 0, 4096, 50_000)]
     norms = _core.squared_norms(arrays, _isa=isa, _threads=threads)
-    assert _core.last_thread_count() == threads
+    assert_last_ran_on(threads)
     assert same_bits(norms, _core.squared_norms(arrays, _isa=isa, _threads=1))
     a = numbers((1037, 203), dtype)
     for function in (_core.sum_last, _core.sum_rows):

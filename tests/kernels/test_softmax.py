@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.kernels.cases import DTYPES, ISAS, same_bits
+from tests.kernels.cases import DTYPES, ISAS, assert_last_ran_on, same_bits
 from tests.reference import softmax as reference
 
 from timeloom import _core
@@ -97,7 +97,7 @@ def test_threads_and_other_rows_change_no_bit(function, dtype, isa, threads):
     y = forward(x, _isa=isa, _threads=1)
     d_x = backward(y, d_output, _isa=isa, _threads=1)
     assert same_bits(forward(x, _isa=isa, _threads=threads), y)
-    assert _core.last_thread_count() == threads
+    assert_last_ran_on(threads)
     assert same_bits(backward(y, d_output, _isa=isa, _threads=threads), d_x)
     assert same_bits(forward(x[11:12], _isa=isa), y[11:12])
     assert same_bits(backward(y[11:12], d_output[11:12], _isa=isa), d_x[11:12])
