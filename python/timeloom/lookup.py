@@ -86,8 +86,8 @@ class Lookup:
         Raises:
             ValueError: If there is no class_name, or it is unknown.
         """
-        if "class_name" not in configuration:
-            raise ValueError(f"{self.kind}: expected a dict with 'class_name', got {dict(configuration)!r}")
+        if not isinstance(configuration, Mapping) or "class_name" not in configuration:
+            raise ValueError(f"{self.kind}: expected a dict with 'class_name', got {configuration!r}")
         name = configuration["class_name"]
         config = configuration.get("config")
         if name == "function":

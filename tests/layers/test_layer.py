@@ -95,6 +95,8 @@ def test_unknown_arguments_and_names_are_refused(kind):
         kind(3, activation="gelu")
     with pytest.raises(NotImplementedError, match="dtype: expected 'float32' or 'float64'"):
         kind(3, dtype="float16")
+    with pytest.raises(ValueError, match="dtype: expected 'float32' or 'float64', got 3"):
+        kind(3, dtype=3)
     with pytest.raises(ValueError, match="name: expected"):
         kind(3, name="a/b")
 
@@ -106,6 +108,17 @@ def test_enormous_units_are_a_memory_error_and_leave_the_layer_unbuilt():
             layer.build_for(shape)
         assert not layer.built
         assert layer.weights == []
+
+
+def test_layer_whose_first_call_fails_stays_unbuilt():
+    class Failing(Dense):
+        def call(self, inputs):
+            raise MemoryError("outputs: expected less")
+
+    layer = Failing(3)
+    with pytest.raises(MemoryError, match="outputs"):
+        layer(np.zeros((2, 4)))
+    assert (layer.built, layer.weights, layer.input_features) == (False, [], None)
 
 
 def test_weights_of_wrong_number_or_shape_change_nothing():
@@ -157,6 +170,9 @@ def test_dropout_only_in_training_and_by_its_seed():
     for rate in (-0.1, 1.5, "x", None):
         with pytest.raises(ValueError, match="rate: expected"):
             Dropout(rate)
+    for shape in (3, "ab", (1.5, 1)):
+        with pytest.raises(ValueError, match="noise_shape: expected"):
+            Dropout(0.5, noise_shape=shape)
 
 
 def test_activation_and_flatten():
@@ -167,6 +183,8 @@ def test_activation_and_flatten():
     assert Flatten().compute_output_shape((None, None, 4)) == (None, None)
     with pytest.raises(NotImplementedError, match="data_format"):
         Flatten("channels_first")
+    with pytest.raises(ValueError, match="inputs: expected at least 1 dimensions for 'flatten"):
+        Flatten()(3.0)
 
 
 def test_embedding_looks_vectors_up():
@@ -245,6 +263,12 @@ def test_configuration_makes_an_equal_layer(layer):
     assert type(copy) is type(layer)
     assert copy.get_config() == config
     assert not copy.weights
+
+
+@pytest.mark.parametrize("configuration", ["Dense", 3, None, {}])
+def test_what_is_no_configuration_makes_no_layer(configuration):
+    with pytest.raises(ValueError, match="layer: expected a dict with 'class_name', got"):
+        layers.deserialize(configuration)
 
 
 def test_input_says_shape_and_dtype():

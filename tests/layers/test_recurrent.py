@@ -180,6 +180,7 @@ def test_states_that_do_not_fit_are_refused(kind):
         layer(x, initial_state=[np.zeros((2, 4))] * (count + 1))
     with pytest.raises(NotImplementedError, match="mask"):
         layer(x, mask=np.ones((2, 5), bool))
+    assert not layer.built
 
 
 @pytest.mark.parametrize("kind", KINDS)

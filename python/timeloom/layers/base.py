@@ -203,12 +203,14 @@ class Layer(WeightOwner):
                 raise TypeError(f"inputs: expected dtype {self.dtype} for {self.name!r}, got {inputs.dtype}")
         else:
             inputs = self.cast_inputs("inputs", inputs)
-        if not self.built:
-            self.build_for(inputs.shape)
-        self.check_input_shape(inputs.shape)
         if not self._call_takes_training:
             kwargs.pop("training", None)
-        return self.run(inputs, *args, **kwargs)
+        if self.built:
+            self.check_input_shape(inputs.shape)
+            return self.run(inputs, *args, **kwargs)
+        with self.or_as_before():
+            self.build_for(inputs.shape)
+            return self.run(inputs, *args, **kwargs)
 
     # Whether traced inputs must have the layer's dtype.
     dtype_matters = True

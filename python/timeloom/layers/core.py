@@ -9,7 +9,7 @@ import numpy as np
 from timeloom import activations, backend, ops
 from timeloom.arguments import integer, not_implemented, number
 from timeloom.layers.base import Layer
-from timeloom.layers.shapes import Shape
+from timeloom.layers.shapes import Shape, full_shape
 
 __all__ = ["Activation", "Dropout", "Flatten"]
 
@@ -74,7 +74,7 @@ class Dropout(Layer):
     ) -> None:
         self.rate = number("rate", rate, 0.0, 1.0)
         self.seed = None if seed is None else integer("seed", seed)
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.noise_shape = None if noise_shape is None else full_shape("noise_shape", noise_shape)
         super().__init__(**kwargs)
         self._generator = np.random.default_rng(backend.next_seed() if self.seed is None else self.seed)
 
@@ -113,6 +113,8 @@ class Flatten(Layer):
         >>> Flatten()(np.zeros((2, 3, 4))).shape
         (2, 12)
     """
+
+    min_input_rank = 1
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         not_implemented("data_format", data_format, (None, "channels_last"))

@@ -24,6 +24,7 @@ def float_dtype(dtype: Any) -> str:
 
     Raises:
         NotImplementedError: If it is neither float32 nor float64.
+        ValueError: If it is no dtype at all.
 
     Example:
         >>> float_dtype({"class_name": "DTypePolicy", "config": {"name": "float64"}})
@@ -33,7 +34,10 @@ def float_dtype(dtype: Any) -> str:
         return backend.floatx()
     if isinstance(dtype, Mapping):
         dtype = dtype.get("config", {}).get("name")
-    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or np.dtype(dtype).name
+    try:
+        name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or np.dtype(dtype).name
+    except TypeError:
+        raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}") from None
     if name not in ("float32", "float64"):
         raise NotImplementedError(
             f"dtype: expected 'float32' or 'float64', got {name!r}: not implemented yet"
