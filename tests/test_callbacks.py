@@ -224,3 +224,6 @@ def test_callback_list_adds_history_and_progress_once(model):
     assert found.history is mine
     assert [type(callback).__name__ for callback in found.callbacks] == ["History", "ProgbarLogger"]
     assert model.fit(X, Y, verbose=0, callbacks=[mine]) is mine
+    for wrong in (3, History):
+        with pytest.raises(TypeError, match="callbacks: expected a list of Callbacks, got"):
+            model.fit(X, Y, verbose=0, callbacks=wrong)

@@ -160,7 +160,7 @@ def test_batches_do_not_change_a_prediction():
 def test_get_layer_and_weights():
     model = Sequential([Dense(3, input_dim=4, name="a"), Dense(2, name="b")])
     assert model.get_layer("b") is model.get_layer(index=1) is model.layers[1]
-    for arguments in ({}, {"name": "a", "index": 0}, {"name": "c"}, {"index": 5}):
+    for arguments in ({}, {"name": "a", "index": 0}, {"name": "c"}, {"index": 5}, {"index": "a"}):
         with pytest.raises(ValueError, match=r"name|index"):
             model.get_layer(**arguments)
     twin = Sequential([Dense(3, input_dim=4), Dense(2)])

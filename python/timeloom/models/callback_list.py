@@ -34,6 +34,8 @@ class CallbackList(Callback):
         super().__init__()
         if callbacks is None:
             callbacks = []
+        if not isinstance(callbacks, (Callback, Iterable)):
+            raise TypeError(f"callbacks: expected a list of Callbacks, got {callbacks!r}")
         self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):

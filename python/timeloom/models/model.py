@@ -79,8 +79,8 @@ class Model(Trainer):
             raise ValueError(f"name, index: expected one of them, got name={name!r}, index={index!r}")
         layers = self.layers
         if index is not None:
-            if not -len(layers) <= index < len(layers):
-                raise ValueError(f"index: expected a place among {len(layers)} layers, got {index}")
+            if not isinstance(index, int) or not -len(layers) <= index < len(layers):
+                raise ValueError(f"index: expected a place among {len(layers)} layers, got {index!r}")
             return layers[index]
         for layer in layers:
             if layer.name == name:
