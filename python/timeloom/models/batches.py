@@ -83,7 +83,7 @@ def class_weights(class_weight: Any, y: NDArray[Any]) -> NDArray[np.float64]:
         labels = y[..., 0] if y.shape[-1] == 1 else y.argmax(-1)
     if labels.ndim != 1:
         raise ValueError(f"class_weight: expected one label per sample, got targets of shape {y.shape}")
-    numbers = np.round(labels).astype(np.int64)
+    numbers = np.round(labels)
     weights = np.ones(len(numbers))
     for label, weight in class_weight.items():
         weights[numbers == integer("class_weight", label)] = number("class_weight", weight)
