@@ -206,7 +206,11 @@ class MeanMetricWrapper(Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Adds one batch of targets and outputs, with one weight per sample or per value."""
-        super().update_state(self._fn(y_true, y_pred, **self._arguments), sample_weight)
+        super().update_state(self.values(y_true, y_pred), sample_weight)
+
+    def values(self, y_true: Any, y_pred: Any) -> Any:
+        """Returns what the function gives for one batch."""
+        return self._fn(y_true, y_pred, **self._arguments)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._arguments}

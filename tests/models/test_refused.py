@@ -91,6 +91,51 @@ def test_refused_fit_changes_nothing(built, wrong, error, words):
     assert np.isfinite(model.fit(X, Y, verbose=0).history["loss"][0])
 
 
+@pytest.mark.parametrize("built", [True, False])
+@pytest.mark.parametrize("metric", ["mae", "mse", "categorical_accuracy", "binary_accuracy"])
+def test_metric_that_does_not_take_the_targets_changes_nothing(built, metric):
+    shape = {"input_shape": (6, 3)} if built else {}
+    model = Sequential([LSTM(8, **shape), Dense(2, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy", metric])
+    before = state_of(model)
+    for method in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match=f"metrics: expected targets that '{metric}' takes, got y_true"):
+            method(X, Y)
+        assert_same_state(model, before)
+        assert not model.history
+
+
+@pytest.mark.parametrize(
+    "loss", [lambda y, p: 0.5, lambda y, p: np.zeros(len(y)), lambda y, p: p.numpy() - y]
+)
+def test_loss_without_a_gradient_does_not_pass_for_training(loss):
+    model = Sequential([LSTM(8, input_shape=(6, 3)), Dense(1)])
+    model.compile("adam", loss)
+    before = state_of(model)
+    with pytest.raises(ValueError, match="loss: expected a loss that depends on the trainable weights"):
+        model.fit(X, Y, verbose=0)
+    assert_same_state(model, before)
+
+
+@pytest.mark.parametrize("given", [None, "a", ["a"], {}])
+def test_loss_that_is_no_number_is_named(given):
+    model = Sequential([LSTM(8, input_shape=(6, 3)), Dense(1)])
+    model.compile("adam", lambda y, p: given)
+    before = state_of(model)
+    for method in (model.train_on_batch, model.test_on_batch):
+        with pytest.raises(TypeError, match="loss: expected real numbers"):
+            method(X, Y)
+    assert_same_state(model, before)
+
+
+@pytest.mark.parametrize("scale", [np.nan, 1e30])
+def test_class_weights_of_targets_that_are_no_labels(scale):
+    model = Sequential([LSTM(8, input_shape=(6, 3)), Dense(1)])
+    model.compile("sgd", "mae")
+    assert model.test_on_batch(X, Y) >= 0
+    model.train_on_batch(X, (Y + 1) * scale, class_weight={0: 2.0})
+
+
 def test_fit_before_compile_and_without_loss():
     model = Sequential([Dense(1)])
     for method in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):

@@ -84,7 +84,13 @@ class Loss:
         return self.call(y_true, y_pred)
 
     def reduce(self, values: Any, sample_weight: Any = None) -> Any:
-        """Returns the number that training makes small from values and weights that fit them."""
+        """Returns the number that training makes small from values and weights that fit them.
+
+        Raises:
+            TypeError: If a function of the user's own gave something else than numbers.
+        """
+        if not hasattr(values, "ndim"):
+            values = real_array("loss", values)
         if sample_weight is not None:
             values = values * sample_weight
         if self.reduction in ("none", None) or values.ndim == 0:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from timeloom import metrics as metrics_module
 from timeloom import optimizers
@@ -14,7 +14,7 @@ from timeloom.autograd import GradientTape, TracedArray, value
 from timeloom.layers import Layer
 from timeloom.losses import Loss
 from timeloom.losses.functions import weights_for
-from timeloom.metrics import Metric
+from timeloom.metrics import MeanMetricWrapper, Metric
 from timeloom.models import compiled
 from timeloom.models.batches import Batch, check_lengths, class_weights, single_array
 from timeloom.variables import Variable
@@ -186,6 +186,7 @@ class Steps(Layer):
                 rows = shape[:-1] if len(shape) > 1 else shape
                 weights = weights_for(weights, rows, dtype, f"{prefix}sample_weight")
             targets = resolved.loss.targets(targets, shape, dtype, f"{prefix}y")
+            resolved.check_metrics(targets, shape, dtype)
         self._resolved = resolved
         # Looked up once for all steps that follow.
         self._step_weights = self.trainable_weights
@@ -213,6 +214,9 @@ class Steps(Layer):
 
         Returns:
             The running loss and metrics.
+
+        Raises:
+            ValueError: If the loss depends on none of the weights that should learn from it.
         """
         x, y, weights = data
         assert self.optimizer is not None
@@ -221,12 +225,19 @@ class Steps(Layer):
             tape._adopt(x)
             outputs = self.run(x, training=True) if self._call_takes_training else self.run(x)
             loss = self.compute_loss(x, y, outputs, weights)
+        pairs = []
+        if variables:
+            if isinstance(loss, TracedArray):
+                found = tape.gradient(loss, variables, unconnected_gradients="none")
+                pairs = [(g, v) for g, v in zip(found, variables, strict=True) if g is not None]
+            if not pairs:
+                raise ValueError(
+                    f"loss: expected a loss that depends on the trainable weights of {self.name!r}, "
+                    "got one that depends on none of them"
+                )
         self._measure(loss, y, outputs, weights)
-        if variables and isinstance(loss, TracedArray):
-            found = tape.gradient(loss, variables, unconnected_gradients="none")
-            pairs = [(g, v) for g, v in zip(found, variables, strict=True) if g is not None]
-            if pairs:
-                self.optimizer.step([g for g, _ in pairs], [v for _, v in pairs])
+        if pairs:
+            self.optimizer.step([g for g, _ in pairs], [v for _, v in pairs])
         return self.metric_results()
 
     def test_step(self, data: Batch) -> dict[str, float]:
@@ -272,6 +283,26 @@ class _Resolved:
         self.weighted = weighted
         self.names = compiled.name_metrics(plain, weighted)
         self.tracker = metrics_module.Mean(name="loss")
+        self._checked_shapes: Any = None
+
+    def check_metrics(self, targets: NDArray[Any], output_shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        """Tries timeloom's own metrics on one sample if targets or outputs have another shape than before.
+
+        Raises:
+            ValueError: If a metric does not take targets of that shape.
+        """
+        shapes = (targets.shape[1:], output_shape[1:])
+        if shapes == self._checked_shapes:
+            return
+        outputs = np.full((1, *output_shape[1:]), 0.5, dtype)
+        for name, metric in zip(self.names, (*self.plain, *self.weighted), strict=True):
+            # A function of the user's own is not called on outputs that no model gave.
+            if isinstance(metric, MeanMetricWrapper) and type(metric) is not MeanMetricWrapper:
+                try:
+                    metric.values(targets[:1], outputs)
+                except ValueError as error:
+                    raise ValueError(f"metrics: expected targets that {name!r} takes, got {error}") from error
+        self._checked_shapes = shapes
 
 
 def _name_of(entry: Any) -> str:
