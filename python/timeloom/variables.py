@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from timeloom import backend
-from timeloom.autograd.recording import Array, Session, thread
+from timeloom.autograd.recording import Array, Session, numeric, thread
 from timeloom.autograd.traced import ArrayOperators
 
 
@@ -57,7 +57,7 @@ class Variable(ArrayOperators):
         constraint: Any = None,
         regularizer: Any = None,
     ) -> None:
-        array = _numeric("value", value)
+        array = numeric("value", value)
         if dtype is None:
             dtype = array.dtype if hasattr(value, "dtype") else np.dtype(backend.floatx())
         dtype = np.dtype(dtype)
@@ -112,7 +112,7 @@ class Variable(ArrayOperators):
         return self.assign(self._value - self._check(value))
 
     def _check(self, value: Any) -> Array:
-        array = value._value if isinstance(value, Variable) else _numeric("value", value)
+        array = value._value if isinstance(value, Variable) else numeric("value", value)
         if array.shape != self._value.shape:
             raise ValueError(
                 f"value: expected shape {self._value.shape} of Variable {self.name!r}, got {array.shape}"
@@ -185,15 +185,3 @@ def _restore(
     variable._version = version
     variable.path = path
     return variable
-
-
-def _numeric(name: str, value: Any) -> Array:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(
-            f"{name}: expected numbers of one shape, got nested lists of unequal lengths"
-        ) from error
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
-    return array

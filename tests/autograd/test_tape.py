@@ -136,6 +136,9 @@ def test_targets_add_up_and_need_not_be_scalars():
         tape.gradient(y, x, output_gradients=np.ones(3))
     with pytest.raises(ValueError, match="one for each of 2 targets"):
         tape.gradient([y, z], x, output_gradients=[np.ones(2)])
+    for wrong in ("a", np.ones(2, complex), [None, None]):
+        with pytest.raises(TypeError, match="output_gradients: expected real numbers, got dtype"):
+            tape.gradient(y, x, output_gradients=wrong)
 
 
 def test_intermediate_sources():

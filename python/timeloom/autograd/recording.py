@@ -193,3 +193,16 @@ def refusal(what: str) -> TypeError:
         f"{what} would cut the gradient that a GradientTape is recording: "
         "call .numpy() to take the values out, or do it after the with block"
     )
+
+
+def numeric(name: str, given: Any) -> Array:
+    """An array of real numbers, of whatever a user gives as one."""
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: expected numbers of one shape, got nested lists of unequal lengths"
+        ) from error
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    return array

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from timeloom.autograd.gradients import walk_backward
-from timeloom.autograd.recording import CONSTANT, Array, Operand, Session, _is_frozen, thread
+from timeloom.autograd.recording import CONSTANT, Array, Operand, Session, _is_frozen, numeric, thread
 from timeloom.autograd.traced import TracedArray
 
 _UNCONNECTED = ("error", "none", "zero")
@@ -222,7 +222,7 @@ class GradientTape:
             if seed is None:
                 seed = np.ones(value.shape, dtype=value.dtype)
             else:
-                seed = np.array(seed, dtype=value.dtype)
+                seed = np.array(numeric("output_gradients", seed), dtype=value.dtype)
                 if seed.shape != value.shape:
                     raise ValueError(
                         f"output_gradients: expected the shape of the target, {value.shape}, got {seed.shape}"

@@ -10,14 +10,14 @@ import numpy as np
 from timeloom import _core, backend
 from timeloom.arguments import integer, number
 from timeloom.autograd import is_recorded, keep, record, value
-from timeloom.autograd.recording import Array
+from timeloom.autograd.recording import Array, numeric
 from timeloom.ops.checks import contiguous, last_axis, plain, real
 
 
 def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any, Array, Array]:
     """Operands of one shape and their arrays. (N,) against (N, 1) gets the axis it lacks."""
     p = real("y_pred", y_pred)
-    t = _numbers("y_true", y_true)
+    t = numeric("y_true", value(y_true))
     if p.ndim == 0:
         raise ValueError("y_pred: expected at least one axis, got a scalar")
     if t.ndim + 1 == p.ndim and p.shape[-1] == 1:
@@ -29,13 +29,6 @@ def _pair(y_true: Any, y_pred: Any) -> tuple[Any, Any, Array, Array]:
     if t.shape != p.shape:
         raise ValueError(f"y_true: expected shape {p.shape} as y_pred has, got {t.shape}")
     return y_true, y_pred, contiguous(t.astype(p.dtype, copy=False)), p
-
-
-def _numbers(name: str, operand: Any) -> Array:
-    array = plain(name, value(operand))
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
-    return array
 
 
 def _smoothing(label_smoothing: float) -> float:
@@ -198,7 +191,7 @@ def categorical_crossentropy(
     """
     smoothing = _smoothing(label_smoothing)
     p = real("y_pred", y_pred)
-    t = _numbers("y_true", y_true)
+    t = numeric("y_true", value(y_true))
     last_axis(axis, p.ndim)
     if p.ndim == 0 or t.shape != p.shape:
         raise ValueError(f"y_true: expected shape {p.shape} as y_pred has (one-hot targets), got {t.shape}")
