@@ -81,13 +81,27 @@ def test_refused_step_changes_nothing():
         ([([1.0, 1.0], w), (["a"], v)], TypeError, "expected real numbers"),
         ([(None, w)], ValueError, "expected a gradient"),
         ([([1.0], np.zeros(1))], TypeError, "expected Variables, got ndarray"),
+        (None, TypeError, "grads_and_vars: expected pairs of a gradient and its Variable, .* got NoneType"),
+        ([[1.0, 1.0], w], TypeError, "grads_and_vars: expected pairs"),
+        ([([1.0, 1.0], w, 3)], TypeError, "grads_and_vars: expected pairs"),
         ([([1.0, 1.0], w), ([1.0], Variable([1.0], dtype="float64"))], TypeError, "expected one dtype"),
     ]
     for pairs, error, words in refused:
         with pytest.raises(error, match=words):
             optimizer.apply_gradients(pairs)
+    with pytest.raises(TypeError, match="grads: expected a list of gradients, got float"):
+        optimizer.apply(1.0, [w])
+    with pytest.raises(TypeError, match="variables: expected a list of Variables, got int"):
+        optimizer.build(3)
     assert w.numpy().tolist() == [1.0, 2.0]
     assert (w.version, int(optimizer.iterations.numpy()), optimizer.built) == (0, 0, False)
+
+
+@pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])
+def test_norm_without_a_limit_clips_nothing(clip):
+    w = Variable([1.0, 2.0])
+    optimizers.SGD(1.0, **{clip: np.inf}).apply_gradients([([3.0, -4.0], w)])
+    assert w.numpy().tolist() == [-2.0, 6.0]
 
 
 def test_nan_gradient_propagates():

@@ -145,6 +145,8 @@ class Optimizer:
         Raises:
             TypeError: If one is no Variable.
         """
+        if not isinstance(variables, Iterable):
+            raise TypeError(f"variables: expected a list of Variables, got {type(variables).__name__}")
         variables = list(variables)
         for variable in variables:
             if not isinstance(variable, Variable):
@@ -178,6 +180,7 @@ class Optimizer:
         Raises:
             ValueError: If a shape differs, a Variable comes twice, or every gradient is None. Nothing has
                 changed then.
+            TypeError: If there are no such pairs.
 
         Example:
             >>> from timeloom.optimizers import SGD
@@ -186,7 +189,12 @@ class Optimizer:
             >>> int(optimizer.apply_gradients([([2.0, 0.0], w)]).numpy()), w.numpy().tolist()
             (1, [0.0, 2.0])
         """
-        pairs = list(grads_and_vars)
+        pairs = list(grads_and_vars) if isinstance(grads_and_vars, Iterable) else None
+        if pairs is None or not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
+            raise TypeError(
+                "grads_and_vars: expected pairs of a gradient and its Variable, as zip makes them, "
+                f"got {type(grads_and_vars).__name__}"
+            )
         return self.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Variable] | None = None) -> Variable:
@@ -198,6 +206,8 @@ class Optimizer:
         """
         if trainable_variables is None:
             trainable_variables = [variable for variable, _ in self._slots.values()]
+        if not isinstance(grads, (list, tuple)):
+            raise TypeError(f"grads: expected a list of gradients, got {type(grads).__name__}")
         if len(grads) != len(trainable_variables):
             raise ValueError(
                 f"grads: expected {len(trainable_variables)}, one per Variable, got {len(grads)}"
@@ -308,9 +318,8 @@ def _learning_rate(value: Any) -> float:
 
 
 def _factors(limit: float, norms: NDArray[Any]) -> NDArray[np.float64]:
-    # limit / max(norm, limit), as Keras: 1 where the norm is small enough, also for limit 0 and norm 0.
-    largest = np.maximum(norms, limit)
-    return np.asarray(np.divide(limit, largest, out=np.ones_like(largest), where=largest != 0))
+    # limit / max(norm, limit), as Keras: 1 where the norm is small enough, also for a limit of 0 or infinity.
+    return np.asarray(np.divide(limit, norms, out=np.ones_like(norms), where=~(norms <= limit)))
 
 
 def below_one(name: str, value: Any) -> float:
