@@ -25,7 +25,12 @@ class Initializer:
         Args:
             shape: Sizes, each at least 0.
             dtype: Any floating dtype. Default None: `timeloom.backend.floatx()`.
+
+        Raises:
+            ValueError: If a size is no integer of at least 0.
         """
+        if not isinstance(shape, Sequence) or isinstance(shape, str):
+            raise ValueError(f"shape: expected a tuple of sizes, got {shape!r}")
         sizes = tuple(integer("shape", size) for size in shape)
         return self.values(sizes).astype(backend.floatx() if dtype is None else dtype, copy=False)
 
