@@ -5,6 +5,10 @@
 #include <utility>
 #include <vector>
 
+#ifndef _WIN32
+#include <pthread.h>
+#endif
+
 namespace timeloom {
 namespace {
 
@@ -24,8 +28,23 @@ struct Pool {
   std::size_t idle_bytes = 0;
 };
 
+Pool& pool();
+
+#ifndef _WIN32
+void lock_pool() { pool().mutex.lock(); }
+void unlock_pool() { pool().mutex.unlock(); }
+#endif
+
+Pool* make_pool() {
+#ifndef _WIN32
+  // Else a child forked while another thread holds the mutex would wait for that thread, which it has not.
+  pthread_atfork(lock_pool, unlock_pool, unlock_pool);
+#endif
+  return new Pool;  // never destroyed: arrays may outlive the module
+}
+
 Pool& pool() {
-  static Pool* const instance = new Pool;  // never destroyed: arrays may outlive the module
+  static Pool* const instance = make_pool();
   return *instance;
 }
 

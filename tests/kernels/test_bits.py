@@ -258,3 +258,51 @@ def test_forked_child_runs_alone_and_does_not_hang():
     root = Path(__file__).parents[2]
     finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+# Threads that compute without the GIL take and give back memory all the time, in calls of this shape often
+# enough for one fork in 150 to find one of them at it.
+FORK_BESIDE_THREADS = """
+    import os, threading, time
+    import numpy as np
+    from tests.kernels.cases import Case, kernel_forward
+
+    arguments = Case("gru_reset_before", 512, 1, 36, 8).problem.as_type(np.float32).arguments
+
+    def work():
+        while not stop.is_set():
+            kernel_forward(arguments, keep=False, _threads=1)
+
+    def hangs(child):
+        for _ in range(10000):
+            if os.waitpid(child, os.WNOHANG)[0]:
+                return False
+            time.sleep(0.0005)
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        return True
+
+    stop = threading.Event()
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    hanging = False
+    deadline = time.monotonic() + 4
+    while not hanging and time.monotonic() < deadline:
+        child = os.fork()
+        if child == 0:
+            kernel_forward(arguments, keep=False, _threads=1)
+            os._exit(0)
+        hanging = hangs(child)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    raise SystemExit("a child hangs" if hanging else 0)
+"""
+
+
+def test_child_forked_beside_working_threads_does_not_hang():
+    command = [sys.executable, "-c", textwrap.dedent(FORK_BESIDE_THREADS)]
+    root = Path(__file__).parents[2]
+    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
