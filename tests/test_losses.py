@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.golden import load
-from timeloom import GradientTape, losses
+from timeloom import GradientTape, Variable, losses
 
 GOLDEN = load("keras_losses")
 
@@ -104,3 +104,16 @@ def test_names_of_keras_and_names_to_come():
         losses.SparseCategoricalCrossentropy(ignore_class=0)
     with pytest.raises(ValueError, match="label_smoothing: expected"):
         losses.BinaryCrossentropy(label_smoothing=2.0)
+
+
+@pytest.mark.parametrize("loss", [losses.MeanSquaredError(), losses.mean_absolute_error])
+def test_gradient_of_a_variable_passes_through_a_loss(loss):
+    outputs, targets = Variable([[1.0, 2.0]]), Variable([[3.0, 1.0]])
+    assert float(np.sum(loss([[0.0, 0.0]], outputs))) > 0
+    with GradientTape() as tape:
+        value = loss(targets, outputs)
+    by_targets, by_outputs = tape.gradient(value, [targets, outputs])
+    np.testing.assert_array_equal(by_targets, -by_outputs)
+    assert np.abs(by_outputs).min() > 0
+    with GradientTape(), pytest.raises(TypeError, match=r"would cut the gradient .*\.numpy\(\)"):
+        losses.MeanSquaredError()(targets, outputs, sample_weight=Variable([1.0]))

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from timeloom.variables import Variable
-
 __all__ = ["class_labels", "is_integral", "real_array", "shape_text"]
 
 
@@ -23,7 +21,8 @@ def real_array(name: str, value: Any, dtype: DTypeLike | None = None) -> NDArray
         dtype: The dtype to cast to. Default None: as it comes.
 
     Raises:
-        TypeError: If the elements are no real numbers: strings, objects, complex.
+        TypeError: If the elements are no real numbers: strings, objects, complex. If a tape records and this
+            would cut a gradient.
         ValueError: If value holds lists of unequal lengths.
 
     Example:
@@ -35,8 +34,6 @@ def real_array(name: str, value: Any, dtype: DTypeLike | None = None) -> NDArray
             ...
         TypeError: x: expected real numbers, got dtype <U1
     """
-    if isinstance(value, Variable):
-        value = value.numpy()
     try:
         array = np.asarray(value)
     except ValueError as error:

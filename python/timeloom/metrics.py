@@ -16,6 +16,7 @@ from timeloom.arrays import real_array, shape_text
 from timeloom.autograd import TracedArray
 from timeloom.lookup import Lookup
 from timeloom.losses.functions import dense_targets, weights_for
+from timeloom.variables import Variable
 
 __all__ = [
     "Accuracy",
@@ -42,7 +43,7 @@ __all__ = [
 
 
 def _plain(name: str, value: Any) -> NDArray[Any]:
-    return real_array(name, value.numpy() if isinstance(value, TracedArray) else value)
+    return real_array(name, value.numpy() if isinstance(value, (TracedArray, Variable)) else value)
 
 
 def _ones_where(correct: Any) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from timeloom import GradientTape, Input, backend, layers, ops
+from timeloom import GradientTape, Input, Sequential, Variable, backend, layers, ops
 from timeloom.layers import Activation, Dense, Dropout, Embedding, Flatten, InputLayer, Layer
 
 GENERATOR = np.random.default_rng(0)
@@ -216,6 +216,29 @@ def test_trainable_reaches_weights_and_tapes():
     frozen = Dense(2, trainable=False)
     frozen.build((None, 2))
     assert frozen.trainable_weights == []
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Dense(3), lambda: Activation("tanh"), lambda: Dropout(0.5), lambda: Sequential([Dense(3)])],
+)
+def test_gradient_of_a_variable_passes_through_a_layer(make):
+    layer = make()
+    inputs = Variable(GENERATOR.normal(size=(4, 2)).astype("float32"))
+    assert type(layer(inputs)) is np.ndarray
+    with GradientTape() as tape:
+        by_variable = layer(inputs)
+    with GradientTape() as other:
+        handle = other.watch(inputs.numpy())
+        by_handle = layer(handle)
+    np.testing.assert_array_equal(tape.gradient(by_variable, inputs), other.gradient(by_handle, handle))
+    with (
+        GradientTape(),
+        pytest.raises(TypeError, match=r"inputs: expected dtype float32 for .*, got float64"),
+    ):
+        Dense(3)(Variable(np.ones((4, 2))))
+    with GradientTape(), pytest.raises(TypeError, match=r"would cut the gradient .*\.numpy\(\)"):
+        layer([inputs[0], inputs[1]])
 
 
 def test_layers_written_by_users():

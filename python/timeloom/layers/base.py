@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from timeloom import backend, regularizers
 from timeloom.arguments import no_more
 from timeloom.arrays import real_array, shape_text
-from timeloom.autograd import TracedArray
+from timeloom.autograd import TracedArray, is_recorded
 from timeloom.layers.shapes import Shape, float_dtype, full_shape, take_input_shape
 from timeloom.layers.weights import WeightOwner
 
@@ -185,7 +185,8 @@ class Layer(WeightOwner):
         """Checks and casts the inputs, builds if this is the first call, and computes.
 
         Args:
-            inputs: Array with the batch first, of any real dtype, or what another layer returned.
+            inputs: Array with the batch first, of any real dtype, or what another layer returned. While a
+                tape records, a Variable that it follows must have the layer's dtype.
             *args: More arguments of `call`.
             **kwargs: ``training`` (default False) and more arguments of `call`.
 
@@ -198,7 +199,7 @@ class Layer(WeightOwner):
         """
         if isinstance(inputs, KerasTensor):
             raise NotImplementedError("inputs: functional models of Input() are not implemented yet")
-        if isinstance(inputs, TracedArray):
+        if isinstance(inputs, TracedArray) or is_recorded(inputs):
             if inputs.dtype.name != self.dtype and self.dtype_matters:
                 raise TypeError(f"inputs: expected dtype {self.dtype} for {self.name!r}, got {inputs.dtype}")
         else:

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 from timeloom import backend, ops
 from timeloom.arguments import not_implemented, number
 from timeloom.arrays import real_array
-from timeloom.autograd import TracedArray
+from timeloom.autograd import TracedArray, is_recorded
 from timeloom.losses.functions import (
     FUNCTIONS,
     PRIMITIVES,
@@ -77,7 +77,8 @@ class Loss:
         Raises:
             ValueError: If they do not fit the outputs.
         """
-        return y_true if isinstance(y_true, TracedArray) else real_array(name, y_true, dtype)
+        followed = isinstance(y_true, TracedArray) or is_recorded(y_true)
+        return y_true if followed else real_array(name, y_true, dtype)
 
     def call_checked(self, y_true: Any, y_pred: Any) -> Any:
         """As call, for targets that `targets` returned: training steps need no second check."""

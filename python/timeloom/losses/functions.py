@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 from timeloom import backend, ops
 from timeloom.arguments import not_implemented
 from timeloom.arrays import class_labels, real_array, shape_text
-from timeloom.autograd import TracedArray
+from timeloom.autograd import TracedArray, is_recorded
 
 __all__ = [
     "FUNCTIONS",
@@ -40,7 +40,7 @@ def dense_targets(y_true: Any, shape: Sequence[int], dtype: DTypeLike, name: str
         (2, 1)
     """
     shape = tuple(shape)
-    if isinstance(y_true, TracedArray):
+    if isinstance(y_true, TracedArray) or is_recorded(y_true):
         if y_true.shape != shape:
             raise ValueError(f"{name}: expected shape {shape_text(shape)}, got {shape_text(y_true.shape)}")
         return y_true
@@ -66,7 +66,7 @@ def sparse_targets(y_true: Any, shape: Sequence[int], name: str = "y_true") -> N
 
 
 def float_outputs(y_pred: Any) -> Any:
-    if isinstance(y_pred, TracedArray):
+    if isinstance(y_pred, TracedArray) or is_recorded(y_pred):
         return y_pred
     array = real_array("y_pred", y_pred)
     return array if array.dtype in (np.float32, np.float64) else array.astype(backend.floatx())
