@@ -112,6 +112,11 @@ def test_states_only_on_top():
     model = Sequential([LSTM(4, return_state=True, input_shape=(5, 3))])
     found = model.predict(GENERATOR.normal(size=(3, 5, 3)), batch_size=2, verbose=0)
     assert [part.shape for part in found] == [(3, 4)] * 3
+    for few in (0, 2):
+        x = np.zeros((few, 5, 3))
+        for found in (model.predict(x, verbose=0), model.predict_on_batch(x)):
+            assert type(found) is list
+            assert [part.shape for part in found] == [(few, 4)] * 3
     with pytest.raises(ValueError, match="return_state: expected False"):
         model.add(Dense(2))
     model.compile(loss="mse")
@@ -143,6 +148,14 @@ def test_predictions_have_the_dtype_of_the_model():
 def test_no_samples_give_no_outputs():
     model = Sequential([LSTM(4, input_shape=(5, 3)), Dense(2)])
     assert model.predict(np.zeros((0, 5, 3)), verbose=0).shape == (0, 2)
+
+
+def test_predictions_are_arrays_of_their_own():
+    model = Sequential([Dropout(0.5)])
+    x = np.ones((3, 2), dtype="float32")
+    for found in (model.predict(x, verbose=0), model.predict_on_batch(x)):
+        assert not np.shares_memory(found, x)
+        np.testing.assert_array_equal(found, x)
 
 
 def test_batches_do_not_change_a_prediction():

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from timeloom import backend
 from timeloom.arguments import integer, number, positive_integer
-from timeloom.arrays import real_array
 
 __all__ = ["Batch", "Batches", "check_lengths", "class_weights", "single_array", "split_validation"]
 
@@ -173,8 +172,3 @@ class Batches:
             None if y is None else y.take(rows, axis=0),
             None if weights is None else weights.take(rows, axis=0),
         )
-
-
-def weights_array(sample_weight: Any) -> NDArray[Any] | None:
-    """Returns sample weights as an array of real numbers, None for None."""
-    return None if sample_weight is None else real_array("sample_weight", sample_weight)

@@ -191,7 +191,7 @@ class Trainer(Steps):
             batches = Batches((inputs, None, None), batch_size, steps)
             hooks = self._hooks(callbacks, verbose, 1, batches.steps)
         if len(inputs) == 0:
-            return self.predict_step(inputs)
+            return concatenated([self.predict_step(inputs)])
         parts = []
         hooks.on_predict_begin()
         for step, (rows, _, _) in enumerate(batches):
@@ -244,8 +244,8 @@ class Trainer(Steps):
         return logs if return_dict else self._in_order(logs)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """Computes the outputs of one batch."""
-        return self.predict_step(self.ready_inputs("x", x))
+        """Computes the outputs of one batch; the result as predict."""
+        return concatenated([self.predict_step(self.ready_inputs("x", x))])
 
     # ---- parts --------------------------------------------------------------------------------------------
 
