@@ -47,10 +47,9 @@ py::array_t<Scalar> empty_array(std::vector<index> shape) {
 }
 
 PlanRequest checked_request(int threads, const std::string& path, index state_block) {
-  if (threads < 0) refuse("_threads", "0 (the default) or a positive integer", std::to_string(threads));
   if (state_block < 0)
     refuse("_k_block", "0 (the default) or a positive integer", std::to_string(state_block));
-  return {threads, path, state_block};
+  return {checked_thread_count(threads, "_threads"), path, state_block};
 }
 
 /// Multiply-adds of a call; below some thousands giving the GIL back costs more than it lets others do.

@@ -3,14 +3,12 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <stdexcept>
 #include <string>
 
+#include "bindings/checks.h"
 #include "runtime/build_info.h"
 #include "runtime/isa.h"
 #include "runtime/parallel.h"
-
-namespace py = pybind11;
 
 namespace timeloom {
 namespace {
@@ -25,13 +23,7 @@ py::dict build_info_dict() {
   return info;
 }
 
-void set_num_threads(int threads) {
-  if (threads < 0) {
-    throw std::invalid_argument("threads: expected a positive integer, or 0 for the default, got " +
-                                std::to_string(threads));
-  }
-  set_thread_limit(threads);
-}
+void set_num_threads(long long threads) { set_thread_limit(checked_thread_count(threads, "threads")); }
 
 }  // namespace
 

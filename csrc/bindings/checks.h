@@ -140,11 +140,19 @@ inline const char* activation_name(Activation activation) {
   return "";
 }
 
+/// A number of threads; 0 stands for the default.
+inline int checked_thread_count(long long threads, std::string_view argument) {
+  if (threads < 0 || threads > kMostThreads) {
+    refuse(argument, "0 (the default) or a positive integer up to " + std::to_string(kMostThreads),
+           std::to_string(threads));
+  }
+  return static_cast<int>(threads);
+}
+
 /// Threads for a call of about `work` nanoseconds on one thread: `requested` if positive, else what the plan
 /// says.
 inline int checked_threads(int requested, double work) {
-  if (requested < 0) refuse("_threads", "0 (the default) or a positive integer", std::to_string(requested));
-  return requested > 0 ? requested : threads_for(work * 1e-9);
+  return checked_thread_count(requested, "_threads") > 0 ? requested : threads_for(work * 1e-9);
 }
 
 /// Runs f(worker) on the threads of checked_threads, without the GIL when the work outweighs giving it back.

@@ -1,5 +1,6 @@
 #include "runtime/parallel.h"
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -69,7 +70,7 @@ int thread_limit() {
 #ifdef _OPENMP
   if (g_forked_after_region.load(std::memory_order_relaxed) || omp_in_parallel()) return 1;
   const int limit = g_thread_limit.load(std::memory_order_relaxed);
-  return limit > 0 ? limit : omp_get_max_threads();
+  return limit > 0 ? limit : std::min(omp_get_max_threads(), kMostThreads);
 #else
   return 1;
 #endif

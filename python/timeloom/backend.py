@@ -111,11 +111,11 @@ def set_num_threads(threads: int) -> None:
     Results do not depend on it, only speed. Small problems use fewer.
 
     Args:
-        threads: Positive integer, or 0 for the default: OMP_NUM_THREADS if it is set, else the CPUs this
-            process may run on.
+        threads: Positive integer up to 1024, or 0 for the default: OMP_NUM_THREADS if it is set, else the
+            CPUs this process may run on.
 
     Raises:
-        ValueError: If threads is negative.
+        ValueError: If threads is negative or too large.
         TypeError: If threads is not an integer.
     """
     if isinstance(threads, bool) or not isinstance(threads, int):

@@ -137,7 +137,9 @@ def test_something_else_than_an_array_or_a_name_is_refused(argument, value):
 
 
 @pytest.mark.parametrize(
-    "private", [{"_threads": -1}, {"_isa": "sse9"}, {"_path": "shortcut"}, {"_k_block": -8}], ids=str
+    "private",
+    [{"_threads": -1}, {"_threads": 1025}, {"_isa": "sse9"}, {"_path": "shortcut"}, {"_k_block": -8}],
+    ids=str,
 )
 def test_private_argument_out_of_range_is_refused(private):
     with pytest.raises(ValueError, match=says(next(iter(private)))):
