@@ -22,7 +22,6 @@ namespace {
 /// never changed.
 struct RnnCache {
   ElementType type;
-  std::string isa;
   bool return_sequences;
   bool has_bias;
   std::vector<py::array> arrays;  // keeps the memory of the call alive
@@ -52,7 +51,8 @@ PlanRequest checked_request(int threads, const std::string& path, index state_bl
   return {checked_thread_count(threads, "_threads"), path, state_block};
 }
 
-/// Multiply-adds of a call; below some thousands giving the GIL back costs more than it lets others do.
+/// Multiply-adds of a call; below some hundred thousand giving the GIL back costs more than it lets others
+/// do.
 double work_of(const CellInfo& info, const RnnSizes& sizes) {
   return static_cast<double>(sizes.batch) * static_cast<double>(sizes.steps) *
          static_cast<double>(sizes.units) *
@@ -70,11 +70,22 @@ void without_gil(double work, const Function& f) {
   }
 }
 
-py::array optional_array(const py::object& object, std::string_view argument, ElementType type,
-                         std::initializer_list<index> shape) {
+py::array shaped_array(const py::object& object, std::string_view argument, ElementType type,
+                       std::initializer_list<index> shape) {
   py::array array = checked_array(object, argument, type);
   check_shape(array, argument, shape);
   return array;
+}
+
+/// `count` arrays, or None in place of any.
+py::tuple checked_tuple(const py::object& object, std::string_view argument, int count) {
+  const std::string expected = std::to_string(count) + (count == 1 ? " array" : " arrays") + " or None";
+  if (!py::isinstance<py::sequence>(object)) {
+    refuse_type(argument, "a sequence of " + expected, Py_TYPE(object.ptr())->tp_name);
+  }
+  py::tuple items(object);
+  if (static_cast<int>(items.size()) != count) refuse(argument, expected, std::to_string(items.size()));
+  return items;
 }
 
 template <class Scalar>
@@ -109,7 +120,7 @@ py::tuple forward(const std::string& cell, const py::array& inputs, const py::ob
   if (units == 0) refuse("recurrent_kernel", "at least one unit", "shape " + shape_text(shape_of(recurrent)));
   check_shape(recurrent, "recurrent_kernel", {units, info.state_gates * units});
   const py::array kernel =
-      optional_array(kernel_object, "kernel", type, {call.sizes.features, info.input_gates * units});
+      shaped_array(kernel_object, "kernel", type, {call.sizes.features, info.input_gates * units});
   cache->arrays = {inputs, kernel, recurrent};
   call.inputs = data_of<Scalar>(inputs);
   call.kernel = data_of<Scalar>(kernel);
@@ -127,15 +138,11 @@ py::tuple forward(const std::string& cell, const py::array& inputs, const py::ob
     cache->arrays.push_back(std::move(bias));
   }
   if (!initial_object.is_none()) {
-    const auto initial = py::reinterpret_steal<py::tuple>(PySequence_Tuple(initial_object.ptr()));
-    if (!initial) throw py::error_already_set();
-    if (static_cast<int>(initial.size()) != info.states) {
-      refuse("initial_states", std::to_string(info.states) + " arrays", std::to_string(initial.size()));
-    }
+    const py::tuple initial = checked_tuple(initial_object, "initial_states", info.states);
     for (int which = 0; which < info.states; ++which) {
       if (initial[which].is_none()) continue;
-      py::array state = optional_array(initial[which], "initial_states[" + std::to_string(which) + "]", type,
-                                       {call.sizes.batch, units});
+      py::array state = shaped_array(initial[which], "initial_states[" + std::to_string(which) + "]", type,
+                                     {call.sizes.batch, units});
       call.initial[which] = data_of<Scalar>(state);
       cache->arrays.push_back(std::move(state));
     }
@@ -165,7 +172,6 @@ py::tuple forward(const std::string& cell, const py::array& inputs, const py::ob
   py::object kept = py::none();
   if (keep) {
     cache->type = type;
-    cache->isa = table.isa;
     cache->return_sequences = return_sequences;
     cache->arrays.push_back(outputs);
     cache->call = call;
@@ -198,15 +204,11 @@ py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object,
   const Scalar* d_final[kMaxStates] = {};
   std::vector<py::array> d_final_arrays;
   if (!d_states_object.is_none()) {
-    const auto d_states = py::reinterpret_steal<py::tuple>(PySequence_Tuple(d_states_object.ptr()));
-    if (!d_states) throw py::error_already_set();
-    if (static_cast<int>(d_states.size()) != info.states) {
-      refuse("d_states", std::to_string(info.states) + " arrays or None", std::to_string(d_states.size()));
-    }
+    const py::tuple d_states = checked_tuple(d_states_object, "d_states", info.states);
     for (int which = 0; which < info.states; ++which) {
       if (d_states[which].is_none()) continue;
-      d_final_arrays.push_back(optional_array(d_states[which], "d_states[" + std::to_string(which) + "]",
-                                              cache.type, {sizes.batch, sizes.units}));
+      d_final_arrays.push_back(shaped_array(d_states[which], "d_states[" + std::to_string(which) + "]",
+                                            cache.type, {sizes.batch, sizes.units}));
       d_final[which] = data_of<Scalar>(d_final_arrays.back());
     }
   }

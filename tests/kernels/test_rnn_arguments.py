@@ -113,6 +113,17 @@ def test_wrong_number_of_states_is_refused(cell):
 
 
 @each_cell
+@pytest.mark.parametrize("value", [3, 2.5, {1, 2}])
+def test_states_that_are_no_sequence_are_refused(cell, value):
+    problem = problem_of(cell)
+    *_, cache = kernel_forward(problem.arguments)
+    with pytest.raises(TypeError, match=says("initial_states")):
+        kernel_forward({**problem.arguments, "initial_states": value})
+    with pytest.raises(TypeError, match=says("d_states")):
+        _core.rnn_backward(cache, problem.d_outputs, value)
+
+
+@each_cell
 def test_gradient_of_a_sequence_is_not_that_of_the_last_output(cell):
     problem = problem_of(cell)
     *_, cache = kernel_forward({**problem.arguments, "return_sequences": False})
