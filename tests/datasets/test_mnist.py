@@ -142,6 +142,18 @@ def test_load_data_replaces_a_damaged_cache(digits, monkeypatch, tmp_path, capsy
     assert_loaded(digits)
 
 
+@pytest.mark.parametrize("kind", ["no zip", "one pixel", "shape"])
+@pytest.mark.parametrize("relative", [False, True])
+def test_load_data_never_replaces_a_file_outside_the_cache(digits, monkeypatch, tmp_path, kind, relative):
+    foreign = tmp_path / "home" / "foreign.npz"
+    damage(foreign, kind, digits)
+    before = foreign.read_bytes()
+    put_at_address(monkeypatch, tmp_path, **digits)
+    with pytest.raises(ValueError, match=r"path: expected MNIST or no file yet, got .*foreign"):
+        mnist.load_data("../foreign.npz" if relative else foreign)
+    assert foreign.read_bytes() == before
+
+
 def test_load_data_lists_what_it_tried(digits):
     damage(cached(), "one pixel", digits)
     with pytest.raises(OSError, match="expected the digits from one of these, none had them") as caught:

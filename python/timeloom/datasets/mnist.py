@@ -49,14 +49,15 @@ def load_data(path: str | os.PathLike[str] = "mnist.npz") -> tuple[Split, Split]
 
     Args:
         path: name of the file in the cache folder (`$KERAS_HOME/datasets`, else `~/.keras/datasets`, as
-            Keras), or an absolute path. Default: "mnist.npz". A file there that is not MNIST is replaced.
+            Keras), or an absolute path. Default: "mnist.npz". A file in the cache folder that is not MNIST
+            counts as damaged and is replaced; one anywhere else is never touched.
 
     Returns:
         (x_train, y_train), (x_test, y_test), uint8: the images [60000, 28, 28] and [10000, 28, 28] with 0 for
         paper and 255 for ink, the digits [60000] and [10000] from 0 to 9.
 
     Raises:
-        ValueError: `path` is empty or no path.
+        ValueError: `path` is empty, no path, or a file outside the cache folder that is not MNIST.
         OSError: no source gave the digits; the message lists each with its reason.
 
     Reference:
@@ -72,7 +73,8 @@ def load_data(path: str | os.PathLike[str] = "mnist.npz") -> tuple[Split, Split]
     """
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise ValueError(f"path: expected the name of a file, got {path!r}")
-    cached = files.cache_folder() / os.fspath(path)
+    # Without "..": a folder that does not exist yet would hide the file that the path leads to.
+    cached = Path(os.path.normpath(files.cache_folder() / os.fspath(path)))
     sources: list[tuple[str, Callable[[Path], dict[str, Digits]]]] = [
         (f"cache {cached}", _from_cache),
         (f"address {KERAS_ADDRESS}", _from_keras),
@@ -84,6 +86,8 @@ def load_data(path: str | os.PathLike[str] = "mnist.npz") -> tuple[Split, Split]
             arrays = read(cached)
         except (OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
+            if read is _from_cache and cached.exists() and not _in_cache(cached):
+                raise ValueError(f"path: expected MNIST or no file yet, got {cached}: {reason}") from error
             tried.append(f"{name}: {reason}")
             if cached.exists() or read is not _from_cache:
                 files.say(f"MNIST is not to be had from the {tried[-1]}")
@@ -91,6 +95,10 @@ def load_data(path: str | os.PathLike[str] = "mnist.npz") -> tuple[Split, Split]
             return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
     reasons = "".join(f"\n  {index}. {reason}" for index, reason in enumerate(tried, 1))
     raise OSError(f"MNIST: expected the digits from one of these, none had them:{reasons}")
+
+
+def _in_cache(file: Path) -> bool:
+    return files.cache_folder().resolve() in file.resolve().parents
 
 
 def _from_cache(cached: Path) -> dict[str, Digits]:
