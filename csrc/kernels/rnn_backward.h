@@ -374,8 +374,9 @@ class BackwardPass : BackwardProducts<Cell, V> {
       const V d_operand = V::load(call_.d_operand + row * padded_units_ + unit);
       Cell::operand_backward(pair_, keep, old, d_operand, d_sum, d_old);
       d_old[0].store(d_state(0, row) + unit);
+      // Those from the second product on are final, and other workers may still be reading them.
       TIMELOOM_UNROLL
-      for (int a = 0; a < Shape::kAccumulators; ++a) {
+      for (int a = 0; a < Cell::kInfo.state[1].begin; ++a) {
         d_sum[a].store(target + (a * Shape::kTiles + tile) * V::kLanes);
       }
     }
