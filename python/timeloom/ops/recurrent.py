@@ -93,8 +93,8 @@ def recurrent(
         given[2],
         given[3],
         tuple(given[4:]) if states else None,
-        _name("activation", activation, facts["activation"]),
-        _name("recurrent_activation", recurrent_activation, facts["recurrent_activation"]),
+        _activation_name("activation", activation, facts["activation"]),
+        _activation_name("recurrent_activation", recurrent_activation, facts["recurrent_activation"]),
         flag("go_backwards", go_backwards),
         flag("return_sequences", return_sequences),
         recorded,
@@ -118,7 +118,7 @@ def recurrent(
     return results[0], results[1:]
 
 
-def _name(argument: str, given: Any, default: str) -> str:
+def _activation_name(argument: str, given: Any, default: str) -> str:
     if given is None:
         return default
     if not isinstance(given, str):
