@@ -75,7 +75,11 @@ Workspace::Workspace(std::size_t bytes) {
       return;
     }
   }
-  data_ = ::operator new(bytes, std::align_val_t{kAlignment});
+  data_ = ::operator new(bytes, std::align_val_t{kAlignment}, std::nothrow);
+  if (!data_) {  // perhaps the idle blocks, none of which fits, are what is missing
+    free_workspaces();
+    data_ = ::operator new(bytes, std::align_val_t{kAlignment});
+  }
   bytes_ = bytes;
 }
 

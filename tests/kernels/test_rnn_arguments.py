@@ -13,6 +13,9 @@ from tests.reference import recurrent
 from timeloom import _core
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
+limits_memory = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="limits its memory the Linux way"
+)
 
 
 def problem_of(cell, batch=3, timesteps=4, features=5, units=6):
@@ -237,9 +240,37 @@ TOO_LARGE = """
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits its memory the Linux way")
+@limits_memory
 def test_memory_that_is_not_there_is_a_memory_error_and_nothing_breaks():
     command = [sys.executable, "-c", textwrap.dedent(TOO_LARGE)]
+    root = Path(__file__).parents[2]
+    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+# The first calls leave four blocks of 55 MB idle; the last one needs one of 160 MB where 100 MB are left.
+IDLE_MEMORY = """
+    import resource
+    import numpy as np
+    from tests.kernels.cases import Case, kernel_forward
+
+    problem = Case("simple_rnn", 3, 4, 5, 6).problem
+    def run(timesteps, count=1):
+        inputs = np.zeros((64, timesteps, 5))
+        arguments = problem.arguments | {"inputs": inputs, "initial_states": None, "return_sequences": False}
+        return [kernel_forward(arguments, _threads=1) for _ in range(count)]
+
+    run(18000, 4)
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 230_000_000, resource.RLIM_INFINITY))
+    run(52000)
+"""
+
+
+@limits_memory
+def test_idle_memory_is_given_up_before_a_memory_error():
+    command = [sys.executable, "-c", textwrap.dedent(IDLE_MEMORY)]
     root = Path(__file__).parents[2]
     finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
