@@ -87,7 +87,7 @@ class SegmentTable {
       if (!py::isinstance<py::sequence>(list) || py::isinstance<py::array>(list)) {
         refuse_type(name, "a list of arrays", Py_TYPE(list.ptr())->tp_name);
       }
-      const auto objects = py::reinterpret_borrow<py::sequence>(list);
+      const py::tuple objects(list);
       if (objects.size() > kMaxSlots || (i > 0 && objects.size() != slots_[0].size())) {
         const std::size_t most = i > 0 ? slots_[0].size() : kMaxSlots;
         refuse(name, (i > 0 ? "" : "at most ") + std::to_string(most) + " arrays",
@@ -169,11 +169,12 @@ void run_step(const StepArguments& arguments, std::size_t slot_kinds, const char
     refuse("segments", std::to_string(slot_kinds) + " slots a parameter (" + slot_names + ")",
            std::to_string(table.slot_kinds()));
   }
-  check_count("gradients", table.count(), arguments.gradients.size());
+  const py::tuple items(arguments.gradients);  // a length that no later look at the sequence changes
+  check_count("gradients", table.count(), items.size());
   if (arguments.gradient_scales)
     check_count("gradient_scales", table.count(), arguments.gradient_scales->size());
   const double clip = checked_clip(arguments.clip_value);
-  const ArrayList gradients = checked_list(arguments.gradients, "gradients");
+  const ArrayList gradients = checked_list(items, "gradients");
   if (table.count() > 0 && gradients.type != table.type()) {
     refuse_type("gradients[0]", std::string("dtype ") + name_of(table.type()), name_of(gradients.type));
   }

@@ -295,6 +295,24 @@ def test_a_refused_step_leaves_everything_as_it_was(update, arguments, error, me
         assert np.array_equal(array, np.ones((2, 3)))
 
 
+def test_a_sequence_that_shrinks_while_it_is_read_is_refused():
+    class Shrinking:
+        length = 3
+
+        def __len__(self):
+            self.length = max(self.length - 1, 1)
+            return self.length
+
+        def __getitem__(self, position):
+            return [np.ones(3, np.float32)][position]
+
+    parameters = [np.ones(3, np.float32), np.ones(3, np.float32)]
+    segments = _core.Segments(parameters, [[], []])
+    with pytest.raises(ValueError, match="gradients: expected 2 items"):
+        _core.sgd_update(segments, Shrinking(), 0.1)
+    assert all((parameter == 1).all() for parameter in parameters)
+
+
 def test_scale_refuses_before_it_writes():
     a, b = np.ones(3, np.float32), np.ones(3, np.float32)
     b.flags.writeable = False
