@@ -27,10 +27,6 @@ struct RowWise {
   index cols;
 };
 
-/// Rows of one chunk of sum_rows: a chain from zero each, then added. The same number as in the weight
-/// gradients.
-constexpr index kSumRowsChunk = 512;
-
 /// Functions of elements and rows. Every result is the same bits for any number of workers.
 template <typename Scalar>
 struct MathKernels {

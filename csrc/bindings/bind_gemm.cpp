@@ -49,13 +49,12 @@ py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, con
   py::array_t<Scalar> outputs({rows, cols});
   std::fill_n(outputs.mutable_data(), rows * cols, Scalar(0));
   if (rows == 0 || cols == 0 || depth == 0) return outputs;
-  constexpr index kChunk = 512;
   const index width = 4 * kernels.lanes;
   const double work = work_of(rows, cols, depth);
   const int threads = checked_threads(requested, work);
   const Workspace packed =
-      workspace_of<Scalar>(panels_of(cols, kernels.lanes) * std::min(depth, kChunk) * width);
-  const Workspace pointers = workspace_of<const Scalar*>(threads * kChunk);
+      workspace_of<Scalar>(panels_of(cols, kernels.lanes) * std::min(depth, kChunkRows) * width);
+  const Workspace pointers = workspace_of<const Scalar*>(threads * kChunkRows);
   const Workspace scratch = workspace_of<Scalar>(threads * rows * width);
   const GemmOuter<Scalar> call{{static_cast<const Scalar*>(a.data()), depth, rows, rows},
                                {static_cast<const Scalar*>(b.data()), depth, cols, cols},

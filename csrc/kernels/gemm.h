@@ -81,9 +81,6 @@ void gemm(const Gemm<typename V::scalar>& call, const Worker& worker) noexcept {
   }
 }
 
-/// Rows of a chunk of the weight gradients.
-constexpr index kOuterChunk = 512;
-
 template <class V>
 void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker) noexcept {
   using Scalar = typename V::scalar;
@@ -91,11 +88,11 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
   const index rows = call.left.rows;
   const index cols = call.outputs.cols;
   const index panels = (cols + kColumns - 1) / kColumns;
-  const index packed_rows = rows < kOuterChunk ? rows : kOuterChunk;
-  const Scalar** left = call.rows + worker.index * kOuterChunk;
+  const index packed_rows = rows < kChunkRows ? rows : kChunkRows;
+  const Scalar** left = call.rows + worker.index * kChunkRows;
   Scalar* scratch = call.scratch + worker.index * call.left.cols * kColumns;
-  for (index begin = 0; begin < rows; begin += kOuterChunk) {
-    const index count = rows - begin < kOuterChunk ? rows - begin : kOuterChunk;
+  for (index begin = 0; begin < rows; begin += kChunkRows) {
+    const index count = rows - begin < kChunkRows ? rows - begin : kChunkRows;
     const Share share = share_of(panels, worker);
     for (index panel = share.begin; panel < share.end; ++panel) {
       const index column = panel * kColumns;

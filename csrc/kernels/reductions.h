@@ -26,7 +26,7 @@ void sum_last_kernel(const RowWise<typename V::scalar>& call, const Worker& work
   }
 }
 
-/// results[col] = sum over chunks of kSumRowsChunk rows of (a chain from zero over the rows of the chunk).
+/// results[col] = sum over chunks of kChunkRows rows of (a chain from zero over the rows of the chunk).
 /// results [cols].
 ///
 /// The workers divide the columns, in blocks of four vectors.
@@ -40,8 +40,8 @@ void sum_rows_kernel(const RowWise<typename V::scalar>& call, const Worker& work
     const index end = begin + kBlock <= call.cols ? begin + kBlock : call.cols;
     if (end - begin == kBlock) {
       V totals[4] = {V::zero(), V::zero(), V::zero(), V::zero()};
-      for (index first = 0; first < call.rows; first += kSumRowsChunk) {
-        const index last = first + kSumRowsChunk < call.rows ? first + kSumRowsChunk : call.rows;
+      for (index first = 0; first < call.rows; first += kChunkRows) {
+        const index last = first + kChunkRows < call.rows ? first + kChunkRows : call.rows;
         V sums[4] = {V::zero(), V::zero(), V::zero(), V::zero()};
         for (index row = first; row < last; ++row) {
           const Scalar* p = call.operand + row * call.cols + begin;
@@ -53,8 +53,8 @@ void sum_rows_kernel(const RowWise<typename V::scalar>& call, const Worker& work
     } else {
       for_vectors<V>(begin, end, [&](index col, auto lanes) TIMELOOM_INLINE_LAMBDA {
         V total = V::zero();
-        for (index first = 0; first < call.rows; first += kSumRowsChunk) {
-          const index last = first + kSumRowsChunk < call.rows ? first + kSumRowsChunk : call.rows;
+        for (index first = 0; first < call.rows; first += kChunkRows) {
+          const index last = first + kChunkRows < call.rows ? first + kChunkRows : call.rows;
           V sum = V::zero();
           for (index row = first; row < last; ++row)
             sum = sum + lanes.load(call.operand + row * call.cols + col);

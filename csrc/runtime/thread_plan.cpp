@@ -15,7 +15,6 @@ constexpr double kLeastStepShare = 3e-6;  // seconds a step that make a barrier 
 constexpr index kRowsOfTile = 3;          // a batch slice below a tile leaves registers idle
 constexpr index kCacheBytes = 1 << 19;    // of weights that one core keeps in its own cache
 constexpr index kBlock = 512;             // depth of a block: 4 vectors of it stay in L2
-constexpr index kChunkRows = 512;
 
 RnnPath forced_path(const std::string& name, RnnPath path) {
   const auto* const found = std::find(std::begin(rnn_path_names), std::end(rnn_path_names), name);
