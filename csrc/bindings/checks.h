@@ -155,17 +155,23 @@ inline int checked_threads(int requested, double work) {
   return checked_thread_count(requested, "_threads") > 0 ? requested : threads_for(work * 1e-9);
 }
 
-/// Runs f(worker) on the threads of checked_threads, without the GIL when the work outweighs giving it back.
+/// Runs f, without the GIL when `work` nanoseconds on one thread outweigh giving it back.
+template <class Function>
+void without_gil(double work, const Function& f) {
+  constexpr double kWorthReleasing = 20e3;
+  if (work > kWorthReleasing) {
+    const py::gil_scoped_release released;
+    f();
+  } else {
+    f();
+  }
+}
+
+/// Runs f(worker) on the threads of checked_threads.
 template <class Function>
 void run_kernel(int requested_threads, double work, const Function& f) {
   const int threads = checked_threads(requested_threads, work);
-  constexpr double kWorthReleasing = 20e3;
-  if (threads > 1 || work > kWorthReleasing) {
-    const py::gil_scoped_release released;
-    run_parallel(threads, f);
-  } else {
-    run_parallel(threads, f);
-  }
+  without_gil(work, [&] { run_parallel(threads, f); });
 }
 
 /// The kernels of one element type.

@@ -1,7 +1,6 @@
 #include "runtime/recurrent.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "runtime/parallel.h"
 
