@@ -9,8 +9,6 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from timeloom import _core
 from timeloom.arguments import flag
 from timeloom.autograd import is_recorded, keep, record_many, value
@@ -103,12 +101,7 @@ def recurrent(
         return outputs, finals
 
     def backward(needs: Sequence[bool], d_outputs: Any, *d_finals: Any) -> Sequence[Any]:
-        d_states = None
-        if any(d is not None for d in d_finals):
-            d_states = tuple(
-                np.zeros_like(final) if d is None else contiguous(d)
-                for d, final in zip(d_finals, finals, strict=True)
-            )
+        d_states = tuple(contiguous(d) for d in d_finals)  # None: no gradient
         d_inputs, d_kernel, d_recurrent, d_bias, d_initial = _core.rnn_backward(
             cache, contiguous(d_outputs), d_states, need_inputs=needs[0]
         )
