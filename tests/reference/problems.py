@@ -24,7 +24,8 @@ class Problem(NamedTuple):
         def convert(value):
             if isinstance(value, tuple):
                 return tuple(convert(item) for item in value)
-            return value.astype(dtype) if isinstance(value, np.ndarray) else value
+            is_real = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+            return value.astype(dtype) if is_real else value
 
         arguments = {name: convert(value) for name, value in self.arguments.items()}
         return Problem(arguments, convert(self.d_outputs), convert(self.d_states))
@@ -61,6 +62,37 @@ def recurrent_weights(random, cell, features, units, bias=True):
     return np.concatenate(kernel, axis=1), recurrent_kernel, drawn
 
 
+MASKS = ("left", "right", "holes", "some rows", "no row", "all valid")
+
+
+def drawn_mask(random, kind, batch, timesteps):
+    """Draw a mask [batch, timesteps] of a kind of MASKS."""
+    lengths = random.integers(1, timesteps + 1, batch)
+    if kind in ("left", "right"):
+        mask = recurrent.mask_of_lengths(lengths, timesteps)
+        return mask if kind == "right" else np.ascontiguousarray(mask[:, ::-1])
+    mask = np.ones((batch, timesteps), bool)
+    if kind in ("holes", "some rows"):
+        mask = random.random((batch, timesteps)) < 0.6
+    if kind == "some rows":
+        mask[random.permutation(batch)[: (batch + 1) // 2]] = False
+    return mask & (kind != "no row")
+
+
+def drawn_lengths(random, batch, timesteps):
+    """Draw lengths [batch] from 0 to timesteps: one row is full, one of several rows is empty."""
+    lengths = random.integers(0, timesteps + 1, batch)
+    places = random.permutation(batch)
+    lengths[places[:1]] = timesteps
+    lengths[places[1:2]] = 0
+    return lengths
+
+
+def drawn_multipliers(random, shape, largest):
+    """Draw multipliers from 0 to largest, each end itself a quarter of the time."""
+    return largest * np.clip(random.uniform(-0.5, 1.5, shape), 0, 1)
+
+
 def recurrent_problem(
     seed,
     cell,
@@ -75,6 +107,14 @@ def recurrent_problem(
     upstream="both",
     activation="tanh",
     recurrent_activation="sigmoid",
+    mask=None,
+    lengths=False,
+    packed=False,
+    zero_output_for_mask=False,
+    keep_time_order=False,
+    input_dropout=False,
+    recurrent_dropout=False,
+    zoneout=None,
 ) -> Problem:
     """Draw a problem in float64 whose numbers are all exact in float32.
 
@@ -82,8 +122,14 @@ def recurrent_problem(
         seed: integer or tuple of integers.
         cell, batch, timesteps, features, units: what and how large.
         bias, initial_states: whether there are any.
-        go_backwards, return_sequences, activation, recurrent_activation: as recurrent.forward.
+        go_backwards, return_sequences, activation, recurrent_activation, zero_output_for_mask,
+            keep_time_order: as recurrent.forward.
         upstream: "outputs", "states" or "both": where the loss reads the result.
+        mask: a kind of MASKS, or None for none.
+        lengths: whether there are lengths.
+        packed: whether the inputs are packed; implies lengths.
+        input_dropout, recurrent_dropout: whether there are multipliers.
+        zoneout: "rate", "multipliers" or "mixed" (multipliers of the first state alone), or None.
     """
     random = np.random.default_rng(seed)
     states = recurrent.CELLS[cell].states
@@ -101,7 +147,33 @@ def recurrent_problem(
         "go_backwards": go_backwards,
         "return_sequences": return_sequences,
     }
-    shape = (batch, timesteps, units) if return_sequences else (batch, units)
+    # Options draw their own numbers: with and without them a problem has the same weights.
+    options = np.random.default_rng((*np.atleast_1d(seed), 1))
+    steps = (batch, timesteps)
+    if mask is not None:
+        arguments["mask"] = drawn_mask(options, mask, batch, timesteps)
+    if lengths or packed:
+        arguments["lengths"] = drawn_lengths(options, batch, timesteps)
+    if packed:
+        is_valid = recurrent.mask_of_lengths(arguments["lengths"], timesteps)
+        arguments["inputs"] = arguments["inputs"][is_valid]
+        steps = arguments["inputs"].shape[:1]
+    if zero_output_for_mask or keep_time_order:
+        arguments |= {"zero_output_for_mask": zero_output_for_mask, "keep_time_order": keep_time_order}
+    rule = recurrent.CELLS[cell]
+    if input_dropout:
+        arguments["input_dropout"] = drawn_multipliers(options, (rule.gates, batch, features), 2)
+    if recurrent_dropout:
+        state_gates = rule.gates if rule.state_gates is None else rule.state_gates
+        arguments["recurrent_dropout"] = drawn_multipliers(options, (state_gates, batch, units), 2)
+    if zoneout is not None:
+        multipliers = tuple(drawn_multipliers(options, (*steps, units), 1) for _ in range(states))
+        arguments["zoneout"] = {
+            "rate": (0.25, 0.625)[:states],
+            "multipliers": multipliers,
+            "mixed": (*multipliers[:1], None)[:states],
+        }[zoneout]
+    shape = (*steps, units) if return_sequences else (batch, units)
     d_outputs = random.standard_normal(shape) if upstream in ("outputs", "both") else None
     d_states = tuple(random.standard_normal((batch, units)) for _ in range(states))
     problem = Problem(arguments, d_outputs, d_states if upstream in ("states", "both") else None)

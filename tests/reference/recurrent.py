@@ -1,51 +1,27 @@
-"""Recurrent layers: one loop over time for all cells, and one pair of functions per cell.
+"""Recurrent layers: one loop over time for all cells.
 
-Belongs here: the equations of one step of each cell, forward and backward, and the loop that carries states
-forward and their gradients back (backpropagation through time).
-Does not belong here: plans, threads, fused products; a step is written as it stands in the papers.
-
-Letters: x input [batch, features], h hidden state and c cell state [batch, units], K kernel
-[features, gates * units], R recurrent kernel [units, gates * units], b bias, s the recurrent activation
-("sigmoid" where nobody chose another), a the activation ("tanh"), * elementwise, @ the matrix product.
-To add a cell: write its pair and add one line to CELLS.
+Belongs here: the loop that carries states forward and their gradients back (backpropagation through time),
+one masked step after the other.
+Does not belong here: the equations of a step (cells.py); plans, threads, rows ordered by their lengths.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.reference.activations import ACTIVATIONS, Function
-
-States = tuple[np.ndarray, ...]
-
-
-class Weights(NamedTuple):
-    """Parameters of a cell, or their gradients."""
-
-    kernel: np.ndarray
-    recurrent_kernel: np.ndarray
-    bias: np.ndarray
+from tests.reference.activations import ACTIVATIONS
+from tests.reference.cells import CELLS, Cell, Functions, Multipliers, States, Weights, bias_shape
 
 
-class Functions(NamedTuple):
-    """The two activations of a cell and their derivatives, all taken at the input of the activation."""
+class Step(NamedTuple):
+    """One step of the loop, for all rows of the batch."""
 
-    a: Function
-    da: Function
-    s: Function
-    ds: Function
-
-
-class Cell(NamedTuple):
-    """What the time loop needs to know of a cell."""
-
-    gates: int
-    states: int
-    bias_rows: int
-    forward: Callable[[np.ndarray, States, Weights, Functions], tuple[States, Any]]
-    backward: Callable[[Any, States, Weights, Functions], tuple[np.ndarray, States, Weights]]
-    state_gates: int | None = None  # gates that the recurrent kernel feeds, if not all
+    source: int  # timestep of the inputs
+    place: int  # timestep of the outputs
+    valid: np.ndarray  # [batch, 1], False where the step is masked
+    zoneout: tuple[np.ndarray | float | None, ...]  # for each state
+    kept: Any
 
 
 class Run(NamedTuple):
@@ -56,10 +32,13 @@ class Run(NamedTuple):
     cell: Cell
     weights: Weights
     functions: Functions
+    multipliers: Multipliers
     has_bias: bool
-    go_backwards: bool
     return_sequences: bool
-    kept: list[Any]
+    zero_output_for_mask: bool
+    steps: list[Step]
+    packed: tuple[np.ndarray, np.ndarray] | None  # (row, timestep) of each row of packed inputs
+    packed_outputs: tuple[np.ndarray, np.ndarray] | None  # the same of packed outputs
 
 
 class Gradients(NamedTuple):
@@ -72,133 +51,9 @@ class Gradients(NamedTuple):
     states: States
 
 
-def simple_rnn_forward(x, states, w, f):
-    """h' = a(x @ K + h @ R + b)."""
-    (h,) = states
-    p = x @ w.kernel + h @ w.recurrent_kernel + w.bias
-    return (f.a(p),), (x, h, p)
-
-
-def simple_rnn_backward(kept, d_states, w, f):
-    """dp = dh' * a'(p);  dx = dp @ K^T;  dh = dp @ R^T;  dK = x^T @ dp;  dR = h^T @ dp;  db = sum dp."""
-    x, h, p = kept
-    (d_h,) = d_states
-    dp = d_h * f.da(p)
-    return dp @ w.kernel.T, (dp @ w.recurrent_kernel.T,), Weights(x.T @ dp, h.T @ dp, dp.sum(axis=0))
-
-
-def lstm_forward(x, states, w, f):
-    """Long short-term memory, gates in the order i, f, c, o.
-
-    p = x @ K + h @ R + b;  i = s(p_i);  f = s(p_f);  g = a(p_c);  o = s(p_o)
-    c' = f * c + i * g;  h' = o * a(c')
-    """
-    h, c = states
-    p_i, p_f, p_c, p_o = np.split(x @ w.kernel + h @ w.recurrent_kernel + w.bias, 4, axis=-1)
-    new_c = f.s(p_f) * c + f.s(p_i) * f.a(p_c)
-    return (f.s(p_o) * f.a(new_c), new_c), (x, h, c, p_i, p_f, p_c, p_o, new_c)
-
-
-def lstm_backward(kept, d_states, w, f):
-    """do = dh' * a(c');  dc' += dh' * o * a'(c');  df = dc' * c;  di = dc' * g;  dg = dc' * i;  dc = dc' * f.
-
-    Each gate's gradient times the derivative of its activation gives dp, and from there on as simple_rnn.
-    """
-    x, h, c, p_i, p_f, p_c, p_o, new_c = kept
-    d_h, d_new_c = d_states
-    d_new_c = d_new_c + d_h * f.s(p_o) * f.da(new_c)
-    dp = np.concatenate(
-        [
-            d_new_c * f.a(p_c) * f.ds(p_i),
-            d_new_c * c * f.ds(p_f),
-            d_new_c * f.s(p_i) * f.da(p_c),
-            d_h * f.a(new_c) * f.ds(p_o),
-        ],
-        axis=-1,
-    )
-    d_previous = (dp @ w.recurrent_kernel.T, d_new_c * f.s(p_f))
-    return dp @ w.kernel.T, d_previous, Weights(x.T @ dp, h.T @ dp, dp.sum(axis=0))
-
-
-def gru_forward(x, states, w, f):
-    """Gated recurrent unit with reset_after=True, gates in the order z, r, h; b has an input and a state row.
-
-    p = x @ K + b_0;  q = h @ R + b_1;  z = s(p_z + q_z);  r = s(p_r + q_r)
-    g = a(p_h + r * q_h);  h' = z * h + (1 - z) * g
-    """
-    (h,) = states
-    p_z, p_r, p_h = np.split(x @ w.kernel + w.bias[0], 3, axis=-1)
-    q_z, q_r, q_h = np.split(h @ w.recurrent_kernel + w.bias[1], 3, axis=-1)
-    z_in, r_in = p_z + q_z, p_r + q_r
-    g_in = p_h + f.s(r_in) * q_h
-    z = f.s(z_in)
-    return (z * h + (1 - z) * f.a(g_in),), (x, h, z_in, r_in, q_h, g_in)
-
-
-def gru_backward(kept, d_states, w, f):
-    """dz = dh' * (h - g);  dg = dh' * (1 - z);  dp_h = dg * a';  dq_h = dp_h * r;  dr = dp_h * q_h.
-
-    dh = dh' * z + dq @ R^T;  dp = [dz s', dr s', dp_h] goes to x, K and b_0;
-    dq = [dz s', dr s', dq_h] goes to h, R and b_1.
-    """
-    x, h, z_in, r_in, q_h, g_in = kept
-    (d_h,) = d_states
-    z, r = f.s(z_in), f.s(r_in)
-    dp_z = d_h * (h - f.a(g_in)) * f.ds(z_in)
-    dp_h = d_h * (1 - z) * f.da(g_in)
-    dp_r = dp_h * q_h * f.ds(r_in)
-    dp = np.concatenate([dp_z, dp_r, dp_h], axis=-1)
-    dq = np.concatenate([dp_z, dp_r, dp_h * r], axis=-1)
-    d_bias = np.stack([dp.sum(axis=0), dq.sum(axis=0)])
-    return dp @ w.kernel.T, (d_h * z + dq @ w.recurrent_kernel.T,), Weights(x.T @ dp, h.T @ dq, d_bias)
-
-
-def gru_reset_before_forward(x, states, w, f):
-    """Gated recurrent unit with reset_after=False, gates in the order z, r, h; b has one row.
-
-    p = x @ K + b;  z = s(p_z + h @ R_z);  r = s(p_r + h @ R_r)
-    g = a(p_h + (r * h) @ R_h);  h' = z * h + (1 - z) * g
-    """
-    (h,) = states
-    p_z, p_r, p_h = np.split(x @ w.kernel + w.bias, 3, axis=-1)
-    r_z, r_r, r_h = np.split(w.recurrent_kernel, 3, axis=-1)
-    z_in, r_in = p_z + h @ r_z, p_r + h @ r_r
-    g_in = p_h + (f.s(r_in) * h) @ r_h
-    z = f.s(z_in)
-    return (z * h + (1 - z) * f.a(g_in),), (x, h, z_in, r_in, g_in)
-
-
-def gru_reset_before_backward(kept, d_states, w, f):
-    """dz = dh' * (h - g);  dp_h = dh' * (1 - z) * a';  d(r * h) = dp_h @ R_h^T;  dr = d(r * h) * h.
-
-    dh = dh' * z + d(r * h) * r + dp_z @ R_z^T + dp_r @ R_r^T;  dR_h = (r * h)^T @ dp_h.
-    """
-    x, h, z_in, r_in, g_in = kept
-    (d_h,) = d_states
-    z, r = f.s(z_in), f.s(r_in)
-    r_z, r_r, r_h = np.split(w.recurrent_kernel, 3, axis=-1)
-    dp_z = d_h * (h - f.a(g_in)) * f.ds(z_in)
-    dp_h = d_h * (1 - z) * f.da(g_in)
-    d_reset = dp_h @ r_h.T
-    dp_r = d_reset * h * f.ds(r_in)
-    dp = np.concatenate([dp_z, dp_r, dp_h], axis=-1)
-    d_recurrent = np.concatenate([h.T @ dp_z, h.T @ dp_r, (r * h).T @ dp_h], axis=-1)
-    d_previous = d_h * z + d_reset * r + dp_z @ r_z.T + dp_r @ r_r.T
-    return dp @ w.kernel.T, (d_previous,), Weights(x.T @ dp, d_recurrent, dp.sum(axis=0))
-
-
-CELLS: dict[str, Cell] = {
-    "simple_rnn": Cell(1, 1, 1, simple_rnn_forward, simple_rnn_backward),
-    "lstm": Cell(4, 2, 1, lstm_forward, lstm_backward),
-    "gru": Cell(3, 1, 2, gru_forward, gru_backward),
-    "gru_reset_before": Cell(3, 1, 1, gru_reset_before_forward, gru_reset_before_backward),
-}
-
-
-def bias_shape(cell: str, units: int) -> tuple[int, ...]:
-    """Return the shape of the bias: [gates * units], or [2, 3 * units] of a GRU with reset_after."""
-    width = CELLS[cell].gates * units
-    return (width,) if CELLS[cell].bias_rows == 1 else (CELLS[cell].bias_rows, width)
+def mask_of_lengths(lengths: Sequence[int] | np.ndarray, timesteps: int) -> np.ndarray:
+    """The mask [batch, timesteps] whose row has True at its first `length` timesteps."""
+    return np.arange(timesteps) < np.asarray(lengths)[:, None]
 
 
 def forward(
@@ -212,45 +67,115 @@ def forward(
     recurrent_activation: str = "sigmoid",
     go_backwards: bool = False,
     return_sequences: bool = True,
+    mask: np.ndarray | None = None,
+    lengths: np.ndarray | None = None,
+    zero_output_for_mask: bool = False,
+    keep_time_order: bool = False,
+    input_dropout: np.ndarray | None = None,
+    recurrent_dropout: np.ndarray | None = None,
+    zoneout: tuple[np.ndarray | float | None, ...] | None = None,
 ) -> Run:
     """Run a cell over a batch of sequences.
 
+    At a masked step nothing is computed: the states stay, and the output is that of the step before, zero
+    where no step was valid before, or always zero with zero_output_for_mask.
+
     Args:
         cell: a name of CELLS.
-        inputs: [batch, timesteps, features]; its dtype is that of the computation.
+        inputs: [batch, timesteps, features], or packed [sum(lengths), features]: one sequence after the
+            other. Their dtype is that of the computation.
         kernel: [features, gates * units].
         recurrent_kernel: [units, gates * units].
         bias: `bias_shape(cell, units)`, or None for none.
         initial_states: one [batch, units] per state, or None for zeros.
         activation: name of the activation a.
         recurrent_activation: name of the activation s; simple_rnn has none and ignores it.
-        go_backwards: read time from the end; outputs stay in the order they were computed in.
-        return_sequences: outputs are [batch, timesteps, units], or [batch, units] of the last step.
+        go_backwards: read time from the end.
+        return_sequences: outputs are [batch, timesteps, units], packed where the inputs are, or
+            [batch, units] of the last step; the last step of a packed sequence is never masked.
+        mask: bool [batch, timesteps], False where a timestep is masked.
+        lengths: [batch], instead of a mask: timesteps from a row's length on are masked.
+        zero_output_for_mask: whether the output of a masked step is zero.
+        keep_time_order: outputs stand at the timestep of their input; else in the order of computation.
+        input_dropout: [gates, batch, features]; every step of gate g reads inputs * input_dropout[g].
+        recurrent_dropout: [gates, batch, units], the same for the hidden state that feeds the gates.
+        zoneout: for each state None, a rate, or an array laid out like the outputs of all steps. The cell's
+            new state becomes zoneout * old + (1 - zoneout) * new.
 
     Returns:
         A Run whose outputs and states are the result.
     """
     rule = CELLS[cell]
-    batch, timesteps, _ = inputs.shape
+    batch = len(inputs) if lengths is None else len(lengths)
     units = recurrent_kernel.shape[0]
+    zoneout = zoneout or (None,) * rule.states
+    packed = packed_outputs = None
+    if inputs.ndim == 2:
+        timesteps = int(max(lengths, default=0))
+        packed = np.nonzero(mask_of_lengths(lengths, timesteps))
+        rows, times = packed
+        # Without its padding, a sequence that is read from its end starts at once.
+        reverse = go_backwards and not keep_time_order
+        packed_outputs = (rows, times + (timesteps - np.asarray(lengths))[rows] if reverse else times)
+        inputs = spread(inputs, packed, (batch, timesteps))
+        zoneout = tuple(spread(z, packed_outputs, (batch, timesteps)) if np.ndim(z) else z for z in zoneout)
+        zero_output_for_mask = False
+    timesteps = inputs.shape[1]
+    if lengths is not None:
+        mask = mask_of_lengths(lengths, timesteps)
+    elif mask is None:
+        mask = np.ones((batch, timesteps), bool)
     has_bias = bias is not None
-    dtype = np.result_type(
-        inputs, kernel, recurrent_kernel, *([bias] if has_bias else []), *(initial_states or ())
-    )
+    given = [kernel, recurrent_kernel, bias, *(initial_states or ()), input_dropout, recurrent_dropout]
+    dtype = np.result_type(inputs, *[array for array in given if array is not None])
     weights = Weights(
         kernel, recurrent_kernel, bias if has_bias else np.zeros(bias_shape(cell, units), dtype)
     )
     functions = Functions(*ACTIVATIONS[activation], *ACTIVATIONS[recurrent_activation])
+    multipliers = Multipliers(input_dropout, recurrent_dropout)
     states = initial_states or tuple(np.zeros((batch, units), dtype) for _ in range(rule.states))
     outputs = np.zeros((batch, timesteps, units), dtype)
-    kept = []
+    output = np.zeros((batch, units), dtype)
+    steps = []
     for step in range(timesteps):
         source = timesteps - 1 - step if go_backwards else step
-        states, step_kept = rule.forward(inputs[:, source], states, weights, functions)
-        outputs[:, step] = states[0]
-        kept.append(step_kept)
-    result = outputs if return_sequences else outputs[:, -1]
-    return Run(result, states, rule, weights, functions, has_bias, go_backwards, return_sequences, kept)
+        place = source if keep_time_order else step
+        valid = mask[:, source, None]
+        # What stands at a masked step is never read: it may be NaN.
+        x = np.where(valid, inputs[:, source], 0)
+        keeps = tuple(np.where(valid, z[:, place], 0) if np.ndim(z) else z for z in zoneout)
+        computed, kept = rule.forward(x, states, weights, functions, multipliers)
+        blended = [
+            new if keep is None else keep * old + (1 - keep) * new
+            for keep, old, new in zip(keeps, states, computed, strict=True)
+        ]
+        states = tuple(np.where(valid, new, old) for new, old in zip(blended, states, strict=True))
+        output = np.where(valid, states[0], 0 if zero_output_for_mask else output)
+        outputs[:, place] = output
+        steps.append(Step(source, place, valid, keeps, kept))
+    if return_sequences:
+        output = outputs if packed_outputs is None else outputs[packed_outputs]
+    return Run(
+        output,
+        states,
+        rule,
+        weights,
+        functions,
+        multipliers,
+        has_bias,
+        return_sequences,
+        zero_output_for_mask,
+        steps,
+        packed,
+        packed_outputs,
+    )
+
+
+def spread(packed, places, shape):
+    """Packed rows at their (row, timestep) in zeros [batch, timesteps, ...]."""
+    result = np.zeros(shape + packed.shape[1:], packed.dtype)
+    result[places] = packed
+    return result
 
 
 def backward(run: Run, d_outputs: np.ndarray | None = None, d_states: States | None = None) -> Gradients:
@@ -264,19 +189,32 @@ def backward(run: Run, d_outputs: np.ndarray | None = None, d_states: States | N
     Returns:
         The gradients, `bias` None if the run had none.
     """
-    timesteps = len(run.kept)
+    timesteps, (batch, features) = len(run.steps), (len(run.states[0]), len(run.weights.kernel))
     d_states = d_states or tuple(np.zeros_like(state) for state in run.states)
     d_weights = Weights(*(np.zeros_like(weight) for weight in run.weights))
-    d_inputs: list[np.ndarray] = [run.outputs] * timesteps
-    for step in reversed(range(timesteps)):
+    d_inputs = np.zeros((batch, timesteps, features), run.states[0].dtype)
+    d_output = np.zeros_like(run.states[0])  # of the output that masked steps repeat
+    if d_outputs is not None and not run.return_sequences:
+        d_output = d_outputs
+    elif d_outputs is not None and run.packed_outputs is not None:
+        d_outputs = spread(d_outputs, run.packed_outputs, (batch, timesteps))
+    for step in reversed(run.steps):
         if d_outputs is not None and run.return_sequences:
-            d_states = (d_states[0] + d_outputs[:, step], *d_states[1:])
-        elif d_outputs is not None and step == timesteps - 1:
-            d_states = (d_states[0] + d_outputs, *d_states[1:])
-        d_x, d_states, d_step = run.cell.backward(run.kept[step], d_states, run.weights, run.functions)
-        d_inputs[timesteps - 1 - step if run.go_backwards else step] = d_x
+            d_output = d_output + d_outputs[:, step.place]
+        d_states = (d_states[0] + np.where(step.valid, d_output, 0), *d_states[1:])
+        d_output = np.where(step.valid | run.zero_output_for_mask, 0, d_output)
+        d_computed, d_kept_back = [], []
+        for d, keep in zip(d_states, step.zoneout, strict=True):
+            d_computed.append(np.where(step.valid, d if keep is None else (1 - keep) * d, 0))
+            d_kept_back.append(np.where(step.valid, 0 if keep is None else keep * d, d))
+        d_x, d_old, d_step = run.cell.backward(
+            step.kept, tuple(d_computed), run.weights, run.functions, run.multipliers
+        )
+        d_states = tuple(
+            np.where(step.valid, old, 0) + back for old, back in zip(d_old, d_kept_back, strict=True)
+        )
+        d_inputs[:, step.source] = np.where(step.valid, d_x, 0)
         d_weights = Weights(*(total + part for total, part in zip(d_weights, d_step, strict=True)))
     d_bias = d_weights.bias if run.has_bias else None
-    return Gradients(
-        np.stack(d_inputs, axis=1), d_weights.kernel, d_weights.recurrent_kernel, d_bias, tuple(d_states)
-    )
+    d_inputs = d_inputs if run.packed is None else d_inputs[run.packed]
+    return Gradients(d_inputs, d_weights.kernel, d_weights.recurrent_kernel, d_bias, tuple(d_states))

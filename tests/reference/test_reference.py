@@ -10,7 +10,7 @@ import pytest
 
 from tests.reference import dense, losses, optimizers, recurrent, softmax
 from tests.reference.activations import ACTIVATIONS
-from tests.reference.problems import recurrent_problem, recurrent_weights
+from tests.reference.problems import MASKS, recurrent_problem, recurrent_weights
 
 TOLERANCE = 1e-9
 STEP = 1e-30
@@ -148,6 +148,152 @@ def test_recurrent_gradients_by_richardson_differences(cell, pair):
             abs(slope - np.sum(found[name] * direction))
             <= TOLERANCE * np.abs(found[name]).max(initial=0) * value.size
         )
+
+
+ARRANGEMENTS = [
+    *({"mask": kind} for kind in MASKS),
+    *({"mask": kind, "zero_output_for_mask": True} for kind in ("left", "holes", "some rows")),
+    *({"mask": kind, "go_backwards": True} for kind in ("left", "right", "holes")),
+    {"mask": "holes", "go_backwards": True, "keep_time_order": True, "zero_output_for_mask": True},
+    {"lengths": True},
+    {"packed": True},
+    {"packed": True, "go_backwards": True},
+    {"packed": True, "go_backwards": True, "keep_time_order": True},
+]
+MULTIPLIERS = [
+    {"input_dropout": True},
+    {"recurrent_dropout": True},
+    {"zoneout": "rate"},
+    {"zoneout": "multipliers", "go_backwards": True},
+    {"zoneout": "mixed", "go_backwards": True, "keep_time_order": True},
+    {"input_dropout": True, "recurrent_dropout": True, "zoneout": "multipliers", "mask": "holes"},
+    {"input_dropout": True, "recurrent_dropout": True, "zoneout": "mixed", "packed": True},
+    {"zoneout": "multipliers", "packed": True, "go_backwards": True, "mask": None},
+]
+
+
+@pytest.mark.parametrize("return_sequences", [True, False])
+@pytest.mark.parametrize("options", [*ARRANGEMENTS, *MULTIPLIERS], ids=str)
+@pytest.mark.parametrize("cell", recurrent.CELLS)
+def test_recurrent_gradients_with_masks_and_multipliers(cell, options, return_sequences):
+    for seed in range(2):
+        check_by_complex_steps(
+            recurrent_problem(
+                (10, len(cell), seed), cell, 3, 4, 2, 2, return_sequences=return_sequences, **options
+            )
+        )
+
+
+@pytest.mark.parametrize("cell", recurrent.CELLS)
+def test_recurrent_gradients_with_masks_and_multipliers_by_richardson_differences(cell):
+    options = {"mask": "holes", "input_dropout": True, "recurrent_dropout": True, "zoneout": "multipliers"}
+    problem = recurrent_problem((11, len(cell)), cell, 3, 5, 2, 3, activation="relu", **options)
+    found = reference_gradients(problem)
+    random = np.random.default_rng(12)
+    for name, (value, replace) in flat_arguments(problem).items():
+        direction = random.choice([-1.0, 1.0], value.shape)
+        slope = richardson_slope(
+            lambda t, v=value, d=direction, r=replace: recurrent_loss(problem, **r(v + t * d))
+        )
+        allowed = TOLERANCE * np.abs(found[name]).max(initial=0) * value.size
+        assert abs(slope - np.sum(found[name] * direction)) <= allowed
+
+
+def valid_steps_alone(problem, row):
+    """Run one row of a masked problem on its valid timesteps alone."""
+    arguments = dict(problem.arguments)
+    mask = arguments.pop("mask")[row]
+    arguments["inputs"] = arguments["inputs"][row : row + 1, mask]
+    arguments["initial_states"] = tuple(state[row : row + 1] for state in arguments["initial_states"])
+    return recurrent.forward(**arguments)
+
+
+@pytest.mark.parametrize("zero_output_for_mask", [False, True])
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize("cell", recurrent.CELLS)
+def test_masked_row_is_the_row_of_its_valid_steps(cell, kind, go_backwards, zero_output_for_mask):
+    problem = recurrent_problem(13, cell, 4, 6, 2, 3, mask=kind, go_backwards=go_backwards)
+    arguments = {**problem.arguments, "zero_output_for_mask": zero_output_for_mask}
+    whole = recurrent.forward(**arguments)
+    last = recurrent.forward(**{**arguments, "return_sequences": False})
+    ordered = recurrent.forward(**arguments, keep_time_order=True)
+    for row, mask in enumerate(problem.arguments["mask"]):
+        alone = valid_steps_alone(problem, row)
+        expected, place = np.zeros((6, 3)), 0
+        for step, is_valid in enumerate(mask[::-1] if go_backwards else mask):
+            if is_valid:
+                expected[step] = alone.outputs[0, place]
+                place += 1
+            elif step > 0 and not zero_output_for_mask:
+                expected[step] = expected[step - 1]
+        assert_close(whole.outputs[row], expected)
+        assert_close(last.outputs[row], expected[-1])
+        assert_close(ordered.outputs[row], expected[::-1] if go_backwards else expected)
+        for state, of_row in zip(whole.states, alone.states, strict=True):
+            assert_close(state[row], of_row[0])
+
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("cell", recurrent.CELLS)
+def test_packed_row_is_the_sequence_alone(cell, go_backwards):
+    problem = recurrent_problem(14, cell, 4, 6, 2, 3, packed=True, go_backwards=go_backwards)
+    arguments = problem.arguments
+    lengths = arguments["lengths"]
+    assert sorted(lengths)[0] == 0
+    packed = recurrent.forward(**arguments)
+    last = recurrent.forward(**{**arguments, "return_sequences": False})
+    ordered = recurrent.forward(**arguments, keep_time_order=True)
+    ends = np.cumsum(lengths)
+    for row, (start, end) in enumerate(zip(ends - lengths, ends, strict=True)):
+        states = tuple(state[row : row + 1] for state in arguments["initial_states"])
+        one = {**arguments, "inputs": arguments["inputs"][None, start:end], "initial_states": states}
+        alone = recurrent.forward(**{**one, "lengths": None})
+        assert_close(packed.outputs[start:end], alone.outputs[0])
+        assert_close(ordered.outputs[start:end], alone.outputs[0, ::-1] if go_backwards else alone.outputs[0])
+        assert_close(last.outputs[row], alone.outputs[0, -1] if end > start else np.zeros(3))
+        for state, of_row in zip(packed.states, alone.states, strict=True):
+            assert_close(state[row], of_row[0])
+
+
+def test_what_stands_at_masked_steps_is_never_read():
+    problem = recurrent_problem(15, "lstm", 4, 6, 2, 3, mask="holes", zoneout="multipliers")
+    spoilt = {**problem.arguments, "inputs": problem.arguments["inputs"].copy()}
+    masked = ~spoilt["mask"]
+    spoilt["inputs"][masked] = np.nan
+    spoilt["zoneout"] = tuple(np.where(masked[..., None], np.inf, z) for z in spoilt["zoneout"])
+    clean, dirty = (recurrent.forward(**arguments) for arguments in (problem.arguments, spoilt))
+    assert_close(dirty.outputs, clean.outputs)
+    gradients = [recurrent.backward(run, problem.d_outputs, problem.d_states) for run in (clean, dirty)]
+    assert_close(gradients[1].inputs, gradients[0].inputs)
+    assert_close(gradients[1].kernel, gradients[0].kernel)
+
+
+def test_multipliers_by_hand():
+    """One linear unit of each kind, every weight 1: what each multiplier multiplies."""
+    ones = {"inputs": np.ones((1, 2, 1)), "activation": "linear", "recurrent_activation": "linear"}
+
+    def outputs(cell, gates, **multipliers):
+        weights = {"kernel": np.ones((1, gates)), "recurrent_kernel": np.ones((1, gates))}
+        return recurrent.forward(cell, **ones, **weights, **multipliers).outputs.ravel().tolist()
+
+    def column(*values):
+        return np.array(values, float).reshape(-1, 1, 1)
+
+    assert outputs("simple_rnn", 1) == [1, 2]
+    assert outputs("simple_rnn", 1, input_dropout=column(3)) == [3, 6]
+    assert outputs("simple_rnn", 1, recurrent_dropout=column(3)) == [1, 4]
+    assert outputs("simple_rnn", 1, zoneout=(0.5,)) == [0.5, 1.0]
+    # i = 2, f = 3, g = 5, o = 7 in the first step, then each plus its multiple of h = 7 * 10.
+    lstm = outputs("lstm", 4, input_dropout=column(2, 3, 5, 7), recurrent_dropout=column(0, 1, 0, 0))
+    assert lstm == [70, 7 * (2 * 5 + (3 + 70) * 10)]
+    # z = 2, r = 3, g = 5: h = -5; then g = 5 + r * (2 * -5), blended with the -5 as it is.
+    for cell in ("gru", "gru_reset_before"):
+        gru = outputs(cell, 3, input_dropout=column(2, 3, 5), recurrent_dropout=column(0, 0, 2))
+        assert gru == [-5, 2 * -5 - (5 + 3 * 2 * -5)]
+    # The hidden state is of the new cell state before that is blended with the old one.
+    assert outputs("lstm", 4, zoneout=(None, 1.0)) == [1, 8]
+    assert outputs("lstm", 4, zoneout=(1.0, None)) == [0, 0]
 
 
 @pytest.mark.parametrize("cell", recurrent.CELLS)
