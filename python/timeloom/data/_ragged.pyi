@@ -3,14 +3,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-def measure(rows: list[Any], lengths: npt.NDArray[np.intp]) -> int: ...
+Positions = npt.NDArray[np.intp]
+
+def measure(rows: list[Any], lengths: Positions) -> int: ...
 def fill_from_lists(
-    rows: list[Any], out: npt.NDArray[Any], nested: bool, pad_before: bool, cut_before: bool
-) -> tuple[str, int, int, int] | None: ...
-def fill_from_flat(
-    flat: npt.NDArray[np.uint8],
-    lengths: npt.NDArray[np.intp],
-    out: npt.NDArray[np.uint8],
-    pad_before: bool,
+    rows: list[Any],
+    lengths: Positions,
+    starts: Positions,
+    steps: int,
+    out: npt.NDArray[Any],
+    nested: bool,
     cut_before: bool,
-) -> None: ...
+) -> tuple[str, int, int, int] | None: ...
+def copy_runs(
+    source: npt.NDArray[np.uint8],
+    sources: Positions,
+    counts: Positions,
+    out: npt.NDArray[np.uint8],
+    starts: Positions,
+) -> int: ...
+def order_by_length(lengths: Positions, rows: Positions, counts: Positions, out: Positions) -> None: ...
+def encode_characters(
+    text: str, table: npt.NDArray[np.intc], unknown: int, out: npt.NDArray[np.intc]
+) -> int: ...
+def encode_words(words: list[Any], codes: dict[Any, int], unknown: int, out: npt.NDArray[np.intc]) -> int: ...
+def mark_classes(codes: npt.NDArray[Any], out: npt.NDArray[Any]) -> int: ...

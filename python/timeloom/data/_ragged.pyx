@@ -1,23 +1,25 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Loops over ragged data: sequences of unequal lengths to and from rectangular arrays.
+"""Loops over ragged data: sequences of unequal lengths, text and class codes, to and from arrays.
 
-Here belong functions that walk sequences of unequal length (pad; later pack, bucket, encode). Each
-fills a buffer that its caller in `timeloom.data` allocated and prefilled. Here belong no argument
-defaults, no choice of dtype, no error text and no NumPy: a buffer is a typed memoryview.
+Here belong functions that walk such data (pad, pack, gather, bucket, encode, one-hot). Each fills a buffer
+that its caller in `timeloom.data` allocated. Here belong no argument defaults, no choice of dtype, no error
+text and no NumPy: a buffer is a typed memoryview, and a refusal is an index or a tuple that the caller words.
 
 Legend, for every function below:
-    out         [rows, steps, features], C-contiguous; written only where a sequence has a value
-    lengths     [rows], the number of steps of each sequence
-    pad_before  the filling stands before (Keras "pre") or behind ("post") the values
-    cut_before  a sequence that is too long loses its first ("pre") or its last ("post") steps
+    out      C-contiguous, written only where a value belongs
+    lengths  [rows], the number of steps of each sequence
+    starts   [rows], where the first step of each sequence is written or read
 """
 
 import numbers
 
+from cpython.dict cimport PyDict_GetItemWithError
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.long cimport PyLong_AsDouble, PyLong_AsUnsignedLongLong, PyLong_CheckExact
+from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from cpython.unicode cimport PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND
 from libc.math cimport isfinite, trunc
 from libc.string cimport memcpy
 
@@ -163,68 +165,200 @@ def measure(list rows, Py_ssize_t[::1] lengths):
     return -1
 
 
-def fill_from_lists(list rows, number[:, :, ::1] out, bint nested, bint pad_before, bint cut_before):
-    """Copies lists (or tuples) of numbers into `out`; with `nested`, lists of lists of `features` numbers.
+def fill_from_lists(
+    list rows,
+    const Py_ssize_t[::1] lengths,
+    const Py_ssize_t[::1] starts,
+    Py_ssize_t steps,
+    number[:, ::1] out,
+    bint nested,
+    bint cut_before,
+):
+    """Copies lists (or tuples) of numbers into `out` [positions, features]; with `nested`, of lists of numbers.
+
+    Of each sequence at most `steps` are taken, the last ones with `cut_before`, else the first ones; they go
+    to the positions from `starts` on.
 
     Returns:
         None, or what stopped it: (reason, row, step, feature) with reason "range", "number",
-        "features" (a step that is no list of `features` items) or "changed" (a list that was
-        resized by the conversion of its own items).
+        "features" (a step that is no list of `features` items) or "changed" (a list whose length is not
+        that of `lengths`: the conversion of an item resized it).
     """
-    cdef Py_ssize_t steps = out.shape[1], features = out.shape[2]
-    cdef Py_ssize_t row, step, feature, length, taken, source, target
+    cdef Py_ssize_t features = out.shape[1]
+    cdef Py_ssize_t row, step, feature, taken, source, target
     cdef int outcome
     cdef object sequence, values
     if features == 0 or steps == 0:
         return None
-    for row in range(out.shape[0]):
+    for row in range(lengths.shape[0]):
         if row >= PyList_GET_SIZE(rows):
             return "changed", row, 0, 0
         sequence = <object>PyList_GET_ITEM(rows, row)
-        length = size_of(sequence)
-        taken = min(length, steps)
-        source = length - taken if cut_before else 0
-        target = steps - taken if pad_before else 0
+        taken = min(lengths[row], steps)
+        source = lengths[row] - taken if cut_before else 0
+        target = starts[row]
         for step in range(taken):
             # A conversion may run Python code, and that code may shorten the list.
-            if size_of(sequence) != length:
+            if size_of(sequence) != lengths[row]:
                 return "changed", row, source + step, 0
             values = item_of(sequence, source + step)
             if not nested:
-                outcome = store(values, &out[row, target + step, 0])
+                outcome = store(values, &out[target + step, 0])
                 if outcome != STORED:
                     return "range" if outcome == OUT_OF_RANGE else "number", row, source + step, 0
                 continue
             for feature in range(features):
                 if size_of(values) != features:
                     return "features", row, source + step, feature
-                outcome = store(item_of(values, feature), &out[row, target + step, feature])
+                outcome = store(item_of(values, feature), &out[target + step, feature])
                 if outcome != STORED:
                     return "range" if outcome == OUT_OF_RANGE else "number", row, source + step, feature
     return None
 
 
-def fill_from_flat(
-    const unsigned char[::1] flat,
-    const Py_ssize_t[::1] lengths,
-    unsigned char[:, :, ::1] out,
-    bint pad_before,
-    bint cut_before,
+def copy_runs(
+    const unsigned char[:, ::1] source,
+    const Py_ssize_t[::1] sources,
+    const Py_ssize_t[::1] counts,
+    unsigned char[:, ::1] out,
+    const Py_ssize_t[::1] starts,
 ):
-    """Copies sequences that lie one behind the other in `flat` into `out`, byte by byte.
+    """Copies steps sources[r] ... sources[r] + counts[r] - 1 of `source` to `out` from starts[r] on.
 
-    `features` is here the number of bytes of one step, so one function serves every dtype without
-    references; `flat` holds sum(lengths) steps, which the caller guarantees.
+    `source` and `out` are [steps, bytes of a step], so one function serves every dtype without references.
+
+    Returns:
+        -1, or the first r whose steps lie outside `source` or `out`: it and those after it are not copied.
     """
-    cdef Py_ssize_t steps = out.shape[1], step_bytes = out.shape[2]
-    cdef Py_ssize_t row, taken, source, target, begin = 0
-    if steps == 0 or step_bytes == 0:
-        return
+    cdef Py_ssize_t step_bytes = out.shape[1], row, count, outside = -1
+    if source.shape[1] != step_bytes or sources.shape[0] != counts.shape[0] or starts.shape[0] != counts.shape[0]:
+        return 0
     with nogil:
-        for row in range(out.shape[0]):
-            taken = min(lengths[row], steps)
-            if taken > 0:
-                source = begin + (lengths[row] - taken if cut_before else 0)
-                target = steps - taken if pad_before else 0
-                memcpy(&out[row, target, 0], &flat[source * step_bytes], taken * step_bytes)
-            begin += lengths[row]
+        for row in range(counts.shape[0]):
+            count = counts[row]
+            if (
+                count < 0
+                or not 0 <= sources[row] <= source.shape[0] - count
+                or not 0 <= starts[row] <= out.shape[0] - count
+            ):
+                outside = row
+                break
+            if count > 0 and step_bytes > 0:
+                memcpy(&out[starts[row], 0], &source[sources[row], 0], count * step_bytes)
+    return outside
+
+
+def order_by_length(
+    const Py_ssize_t[::1] lengths, const Py_ssize_t[::1] rows, Py_ssize_t[::1] counts, Py_ssize_t[::1] out
+):
+    """Writes `rows` to `out`, ordered by their length; rows of one length keep their order.
+
+    A counting sort. `counts` holds a zero for each length from 0 to the longest and one more; every length
+    and row is in range, which the caller has checked.
+    """
+    cdef Py_ssize_t index, length
+    with nogil:
+        for index in range(rows.shape[0]):
+            counts[lengths[rows[index]] + 1] += 1
+        for length in range(1, counts.shape[0]):
+            counts[length] += counts[length - 1]
+        for index in range(rows.shape[0]):
+            length = lengths[rows[index]]
+            out[counts[length]] = rows[index]
+            counts[length] += 1
+
+
+# CPython stores a text with 1, 2 or 4 bytes a character.
+ctypedef fused character:
+    unsigned char
+    unsigned short
+    unsigned int
+
+
+cdef Py_ssize_t look_up(
+    const character* text, Py_ssize_t size, const int[::1] table, int unknown, int[::1] out
+) noexcept nogil:
+    """out[i] = table[text[i]]; returns the first i that has no code where `unknown` is negative, else -1."""
+    cdef Py_ssize_t index
+    cdef int code
+    for index in range(size):
+        code = table[text[index]] if text[index] < table.shape[0] else -1
+        if code < 0:
+            if unknown < 0:
+                return index
+            code = unknown
+        out[index] = code
+    return -1
+
+
+def encode_characters(str text, const int[::1] table, int unknown, int[::1] out):
+    """Writes the code of each character of `text` to `out` [len(text)].
+
+    Args:
+        text: any text.
+        table: code by code point; -1, and every code point behind its end, is no symbol.
+        unknown: the code of what is no symbol; negative refuses it.
+        out: of the length of `text`.
+
+    Returns:
+        -1, or the index of the first character that was refused.
+    """
+    cdef Py_ssize_t size = PyUnicode_GET_LENGTH(text), refused
+    cdef int kind = PyUnicode_KIND(text)
+    cdef void* data = PyUnicode_DATA(text)
+    if out.shape[0] != size:
+        return 0
+    with nogil:
+        if kind == 1:
+            refused = look_up(<const unsigned char*>data, size, table, unknown, out)
+        elif kind == 2:
+            refused = look_up(<const unsigned short*>data, size, table, unknown, out)
+        else:
+            refused = look_up(<const unsigned int*>data, size, table, unknown, out)
+    return refused
+
+
+def encode_words(list words, dict codes, int unknown, int[::1] out):
+    """Writes the code of each word to `out` [len(words)]; as encode_characters, with a dict of codes."""
+    cdef Py_ssize_t index
+    cdef PyObject* code
+    cdef object word
+    for index in range(out.shape[0]):
+        # The hash of a word may be Python code, which may shorten the list.
+        if index >= PyList_GET_SIZE(words):
+            return index
+        word = <object>PyList_GET_ITEM(words, index)
+        code = PyDict_GetItemWithError(codes, word)
+        if code is not NULL:
+            out[index] = <object>code
+        elif unknown < 0:
+            return index
+        else:
+            out[index] = unknown
+    return -1
+
+
+ctypedef fused class_code:
+    unsigned char
+    int
+    long long
+
+ctypedef fused hot_number:
+    unsigned char
+    float
+    double
+
+
+def mark_classes(const class_code[::1] codes, hot_number[:, ::1] out):
+    """out[i, codes[i]] = 1; returns the first i whose code is no class, or -1. `out` holds zeros."""
+    cdef Py_ssize_t index, code, outside = -1
+    if out.shape[0] != codes.shape[0]:
+        return 0
+    with nogil:
+        for index in range(codes.shape[0]):
+            code = codes[index]
+            if not 0 <= code < out.shape[1]:
+                outside = index
+                break
+            out[index, code] = 1
+    return outside
