@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from timeloom.backend import show_config
     from timeloom.layers import Input
     from timeloom.models import Model, Sequential
+    from timeloom.packed import Packed
     from timeloom.variables import Variable
 
 __all__ = [
     "GradientTape",
     "Input",
     "Model",
+    "Packed",
     "Sequential",
     "Variable",
     "__version__",
@@ -63,6 +65,7 @@ _HOMES = {
     "GradientTape": "timeloom.autograd",
     "Input": "timeloom.layers",
     "Model": "timeloom.models",
+    "Packed": "timeloom.packed",
     "Sequential": "timeloom.models",
     "Variable": "timeloom.variables",
     "show_config": "timeloom.backend",

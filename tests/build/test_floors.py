@@ -84,7 +84,7 @@ def test_cpp_header_is_included_once(path: Path) -> None:
 # module or folder: those of the package it may import beside itself. The order is the order of the floors.
 FOUNDATION = {"backend", "arguments", "lookup"}
 TENSORS = FOUNDATION | {"variables", "autograd"}
-OPS = TENSORS | {"arrays", "ops"}
+OPS = TENSORS | {"arrays", "packed", "ops"}
 PARTS = {
     "initializers",
     "regularizers",
@@ -103,6 +103,7 @@ PYTHON_FLOORS = {
     "variables": TENSORS,  # the two know each other
     "autograd": TENSORS,
     "arrays": TENSORS,
+    "packed": TENSORS,
     "ops": OPS,
     **{name: OPS | PARTS | {"utils"} for name in PARTS},
     "models": OPS | PARTS | {"data", "utils", "models"},

@@ -1,0 +1,209 @@
+"""Packed: sequences of unequal lengths in one array, without padding.
+
+Here belong the container and the ways in and out of it; which layer takes one is said there.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timeloom.autograd import Operand
+from timeloom.autograd.recording import value as plain
+
+__all__ = ["Packed"]
+
+
+class Packed:
+    """Sequences one after the other: what stands for [batch, timesteps, ...] where lengths differ.
+
+    Recurrent layers take one in place of an array, layers that act on each timestep alone do too, and fit,
+    evaluate and predict make them from lists of arrays. Nothing is computed for padding, as there is none.
+
+    Args:
+        values: All timesteps of the first sequence, then those of the second ...: array, traced array or
+            Variable, shape [sum(lengths), ...].
+        lengths: Number of timesteps of each sequence, integers of at least 0, shape [batch].
+
+    Attributes:
+        values: As given.
+        lengths: As int64.
+
+    Raises:
+        ValueError: If lengths does not add up to the timesteps in values.
+        TypeError: If lengths holds no integers.
+
+    Example:
+        >>> batch = Packed(np.arange(3.0), [1, 2])
+        >>> batch
+        <Packed shape=(2, None) lengths=[1, 2] dtype=float64>
+        >>> batch[1]
+        array([1., 2.])
+    """
+
+    __slots__ = ("_offsets", "lengths", "values")
+
+    def __init__(self, values: Any, lengths: Any) -> None:
+        if not isinstance(values, (np.ndarray, Operand)):
+            values = np.asarray(values)
+        counts = np.asarray(lengths)
+        if counts.size and counts.dtype.kind not in "iu":
+            raise TypeError(f"lengths: expected integers, got dtype {counts.dtype}")
+        if counts.ndim != 1 or (counts.size and counts.min() < 0):
+            raise ValueError(f"lengths: expected a row of integers of at least 0, got {lengths!r}")
+        if len(values.shape) == 0 or int(counts.sum()) != values.shape[0]:
+            got = "a single number" if len(values.shape) == 0 else f"{values.shape[0]} timesteps"
+            raise ValueError(f"values: expected {int(counts.sum())} timesteps, the sum of lengths, got {got}")
+        self.values = values
+        self.lengths: NDArray[np.int64] = counts.astype(np.int64, copy=False)
+        self._offsets: NDArray[np.int64] | None = None
+
+    @classmethod
+    def from_sequences(cls, sequences: Iterable[Any]) -> "Packed":
+        """Joins sequences, copying each once.
+
+        Args:
+            sequences: Arrays [timesteps, ...] that agree in all axes but the first; at least one.
+
+        Raises:
+            ValueError: If there is none, or the shapes of their timesteps differ.
+            TypeError: If one does not hold real numbers.
+
+        Example:
+            >>> Packed.from_sequences([np.zeros((2, 3)), np.ones((4, 3))]).shape
+            (2, None, 3)
+        """
+        arrays = [np.asarray(sequence) for sequence in sequences]
+        if not arrays:
+            raise ValueError("sequences: expected at least one, got none")
+        for place, array in enumerate(arrays):
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"sequences[{place}]: expected real numbers, got dtype {array.dtype}")
+            if array.ndim == 0 or array.shape[1:] != arrays[0].shape[1:]:
+                expected = ", ".join(map(str, ("timesteps", *arrays[0].shape[1:])))
+                raise ValueError(f"sequences[{place}]: expected shape [{expected}], got {array.shape}")
+        return cls(np.concatenate(arrays), np.fromiter(map(len, arrays), np.int64, len(arrays)))
+
+    def with_values(self, values: Any) -> "Packed":
+        """Returns other values, as many timesteps of them, under the same lengths."""
+        if values.shape[:1] != self.values.shape[:1]:
+            raise ValueError(f"values: expected {self.values.shape[0]} timesteps, got shape {values.shape}")
+        fresh = object.__new__(Packed)
+        fresh.values, fresh.lengths, fresh._offsets = values, self.lengths, self._offsets
+        return fresh
+
+    # ---- what an array has --------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """(number of sequences, None, ...): None stands for the lengths."""
+        return (len(self.lengths), None, *self.values.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of `shape`."""
+        return len(self.values.shape) + 1
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the values."""
+        found: np.dtype[Any] = self.values.dtype
+        return found
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __repr__(self) -> str:
+        lengths = np.array2string(self.lengths, separator=", ", threshold=8, edgeitems=3)
+        return f"<Packed shape={self.shape} lengths={lengths} dtype={self.dtype}>"
+
+    def __array__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise TypeError("Packed: expected pad(), split() or values to take the numbers out, got np.asarray")
+
+    # ---- sequences ----------------------------------------------------------------------------------------
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each sequence begins in values, and behind the last one their end: shape [batch + 1]."""
+        if self._offsets is None:
+            offsets = np.zeros(len(self.lengths) + 1, np.int64)
+            np.cumsum(self.lengths, out=offsets[1:])
+            self._offsets = offsets
+        return self._offsets
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.split())
+
+    def __getitem__(self, index: Any) -> Any:
+        """One sequence by an integer; a Packed of some by a slice or an array of integers.
+
+        Raises:
+            IndexError: If there is no such sequence.
+        """
+        offsets = self.offsets
+        if isinstance(index, (int, np.integer)):
+            place = range(len(self))[index]
+            return self.values[int(offsets[place]) : int(offsets[place + 1])]
+        if isinstance(index, slice):
+            places = range(len(self))[index]
+            if places.step == 1:
+                start, stop = places.start, max(places.start, places.stop)
+                return Packed(self.values[int(offsets[start]) : int(offsets[stop])], self.lengths[start:stop])
+            index = np.array(places, dtype=np.int64)
+        return self.take(index)
+
+    def take(self, rows: Any) -> "Packed":
+        """Returns the sequences at these places, in that order.
+
+        Args:
+            rows: Integers, shape [n].
+        """
+        places = np.asarray(rows)
+        lengths = self.lengths[places]
+        offsets = self.offsets
+        starts, stops = offsets[places].tolist(), offsets[places + 1].tolist()
+        followed = isinstance(self.values, Operand)
+        if followed:
+            steps = [np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)]
+            return Packed(self.values[np.concatenate(steps) if steps else np.empty(0, np.int64)], lengths)
+        parts = [self.values[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        return Packed(np.concatenate(parts) if parts else self.values[:0], lengths)
+
+    def split(self) -> list[Any]:
+        """Returns the sequences as a list of arrays, views of the values."""
+        ends = self.offsets.tolist()
+        return [self.values[start:stop] for start, stop in itertools.pairwise(ends)]
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Returns which timesteps of `pad` are real: bool, shape [batch, longest length]."""
+        longest = int(self.lengths.max(initial=0))
+        found: NDArray[np.bool_] = np.arange(longest) < self.lengths[:, np.newaxis]
+        return found
+
+    def pad(self, value: float = 0.0) -> tuple[Any, NDArray[np.bool_]]:
+        """Fills every sequence up to the longest length, behind its timesteps.
+
+        Args:
+            value: What to fill with. Default 0.0.
+
+        Returns:
+            The array [batch, longest length, ...] of the same dtype, and its mask (bool, True where real).
+
+        Example:
+            >>> Packed(np.arange(3.0), [1, 2]).pad(-1.0)[0]
+            array([[ 0., -1.],
+                   [ 1.,  2.]])
+        """
+        mask = self.mask()
+        followed = isinstance(self.values, Operand)
+        if followed:
+            # Every place looks a timestep up, the padding one behind the last.
+            row = np.full((1, *self.values.shape[1:]), value, self.dtype)
+            places = np.full(mask.shape, self.values.shape[0], np.int64)
+            places[mask] = np.arange(self.values.shape[0])
+            return np.concatenate([self.values, row])[places], mask
+        padded = np.full((*mask.shape, *self.values.shape[1:]), value, self.dtype)
+        padded[mask] = plain(self.values)
+        return padded, mask
