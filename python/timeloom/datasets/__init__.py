@@ -4,6 +4,6 @@ Here belong modules with one `load_data()` each, and how files are fetched, chec
 no preprocessing for a model and no data of more than a few kilobytes.
 """
 
-from timeloom.datasets import mnist, shakespeare, sunspots
+from timeloom.datasets import japanese_vowels, mnist, shakespeare, sunspots
 
-__all__ = ["mnist", "shakespeare", "sunspots"]
+__all__ = ["japanese_vowels", "mnist", "shakespeare", "sunspots"]
