@@ -13,7 +13,10 @@ from timeloom.layers.embedding import Embedding
 from timeloom.layers.gru import GRU
 from timeloom.layers.input import Input, InputLayer
 from timeloom.layers.lstm import LSTM
+from timeloom.layers.masking import Masking
+from timeloom.layers.repeat_vector import RepeatVector
 from timeloom.layers.simple_rnn import SimpleRNN
+from timeloom.layers.time_distributed import TimeDistributed
 from timeloom.lookup import Lookup
 
 __all__ = [
@@ -28,13 +31,16 @@ __all__ = [
     "InputLayer",
     "KerasTensor",
     "Layer",
+    "Masking",
+    "RepeatVector",
     "SimpleRNN",
+    "TimeDistributed",
     "deserialize",
     "serialize",
 ]
 
 _LATER = """
-    Bidirectional TimeDistributed RepeatVector Masking RNN StackedRNNCells SimpleRNNCell GRUCell LSTMCell
+    Bidirectional RNN StackedRNNCells SimpleRNNCell GRUCell LSTMCell
     CuDNNLSTM CuDNNGRU Reshape Permute LayerNormalization BatchNormalization Concatenate Add Subtract Multiply
     Average Maximum Minimum Dot SpatialDropout1D GaussianNoise LeakyReLU ReLU ELU PReLU Softmax
     ActivityRegularization Lambda GlobalMaxPooling1D GlobalAveragePooling1D Conv1D MaxPooling1D
