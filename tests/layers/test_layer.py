@@ -199,8 +199,6 @@ def test_embedding_looks_vectors_up():
             layer(wrong)
     with pytest.raises(ValueError, match="expected whole numbers, got NaN"):
         layer([[np.nan]])
-    with pytest.raises(NotImplementedError, match="mask_zero"):
-        Embedding(5, 3, mask_zero=True)
     assert Embedding(5, 3, input_length=7).batch_input_shape == (None, 7)
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
@@ -13,8 +12,9 @@ from timeloom import backend, regularizers
 from timeloom.arguments import no_more
 from timeloom.arrays import real_array, shape_text
 from timeloom.autograd import TracedArray, is_recorded
+from timeloom.layers.running import RunningLayer, checked_mask
 from timeloom.layers.shapes import Shape, float_dtype, full_shape, take_input_shape
-from timeloom.layers.weights import WeightOwner
+from timeloom.packed import Packed
 
 __all__ = ["KerasTensor", "Layer"]
 
@@ -56,11 +56,14 @@ def _built_once(build: Callable[..., None]) -> Callable[..., None]:
     return built_once
 
 
-class Layer(WeightOwner):
+class Layer(RunningLayer):
     """A function of arrays with weights: the base of every layer and of user-written ones.
 
     A subclass creates its weights with `add_weight` in `build(input_shape)`, computes with ops or NumPy
-    operators in `call(inputs)`, and so needs no backward of its own.
+    operators in `call(inputs)`, and so needs no backward of its own. If `call` has arguments ``training`` and
+    ``mask``, it gets them; with ``supports_masking = True`` the mask passes on to the next layer, and
+    `compute_mask` says so of another one. With ``acts_per_timestep = True`` it also gets sequences of unequal
+    lengths, all their timesteps on one axis.
 
     Args:
         activity_regularizer: Penalty on the outputs, divided by the batch size. Default None.
@@ -94,12 +97,13 @@ class Layer(WeightOwner):
     _finds_input_shape = False
     # Whether input_dim of a first layer counts features behind an axis of timesteps.
     _takes_sequences = False
-    _call_takes_training = False
+    # Whether build needs the size of the batch.
+    _builds_with_batch = False
+    # Whether traced inputs must have the layer's dtype.
+    dtype_matters = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "call" in cls.__dict__:
-            cls._call_takes_training = "training" in inspect.signature(cls.call).parameters
         if "build" in cls.__dict__:
             cls.build = _built_once(cls.build)  # type: ignore[method-assign]
 
@@ -124,7 +128,7 @@ class Layer(WeightOwner):
         self.built = False
         self.built_shape: Shape | None = None
         self._initial_weights = initial_weights
-        self._activity_loss: Any = None
+        self._activity_loss = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -135,22 +139,24 @@ class Layer(WeightOwner):
     def build(self, input_shape: Shape) -> None:
         """Creates the weights for inputs of that shape, with the batch first. Runs once."""
 
-    def call(self, inputs: Any) -> Any:
-        """Computes the outputs from arrays of the layer's dtype; may also take training and more."""
-        raise NotImplementedError(f"{type(self).__name__}: expected a method call(inputs), got none")
-
     def compute_output_shape(self, input_shape: Shape) -> Any:
         """Returns the shape of the outputs for inputs of that shape; needs no weights.
 
-        The base class runs one call on zeros, so it needs a built layer.
+        The base class calls the layer on zeros, twice if a size is not known, so it needs a built layer.
         """
         if not self.built:
             self.build(input_shape)
-        zeros = np.zeros([1 if size is None else size for size in input_shape], self.dtype)
-        outputs = self.call(zeros)
-        outputs = outputs[0] if isinstance(outputs, tuple) else outputs
-        batch = None if input_shape[0] is None else outputs.shape[0]
-        return (batch, *outputs.shape[1:])
+
+        def shape_for(size: int) -> tuple[int, ...]:
+            zeros = np.zeros([size if known is None else known for known in input_shape], self.dtype)
+            outputs = self.call(zeros)
+            found: tuple[int, ...] = (outputs[0] if isinstance(outputs, tuple) else outputs).shape
+            return found
+
+        found: Shape = shape_for(1)
+        if None in input_shape[1:]:
+            found = tuple(a if a == b else None for a, b in zip(found, shape_for(2), strict=True))
+        return (None if input_shape[0] is None else found[0], *found[1:])
 
     # ---- calling ------------------------------------------------------------------------------------------
 
@@ -185,27 +191,25 @@ class Layer(WeightOwner):
         """Checks and casts the inputs, builds if this is the first call, and computes.
 
         Args:
-            inputs: Array with the batch first, of any real dtype, or what another layer returned. While a
-                tape records, a Variable that it follows must have the layer's dtype.
+            inputs: Array with the batch first, of any real dtype, a Packed (sequences of unequal lengths), or
+                what another layer returned. While a tape records, a Variable that it follows must have the
+                layer's dtype.
             *args: More arguments of `call`.
-            **kwargs: ``training`` (default False) and more arguments of `call`.
+            **kwargs: ``training`` (default False), ``mask`` (which timesteps are valid, shape
+                [batch, timesteps]; default None: all) and more arguments of `call`.
 
         Returns:
             What `call` returns: arrays, or traced arrays while a GradientTape records.
 
         Raises:
-            ValueError: If the shape does not fit.
+            ValueError: If a shape does not fit.
             TypeError: If the inputs are no real numbers.
         """
         if isinstance(inputs, KerasTensor):
             raise NotImplementedError("inputs: functional models of Input() are not implemented yet")
-        if isinstance(inputs, TracedArray) or is_recorded(inputs):
-            if inputs.dtype.name != self.dtype and self.dtype_matters:
-                raise TypeError(f"inputs: expected dtype {self.dtype} for {self.name!r}, got {inputs.dtype}")
-        else:
-            inputs = self.cast_inputs("inputs", inputs)
-        if not self._call_takes_training:
-            kwargs.pop("training", None)
+        inputs = self.checked_inputs(inputs)
+        if kwargs.get("mask") is not None:
+            kwargs["mask"] = self.checked_masks(kwargs["mask"], inputs)
         if self.built:
             self.check_input_shape(inputs.shape)
             return self.run(inputs, *args, **kwargs)
@@ -213,16 +217,27 @@ class Layer(WeightOwner):
             self.build_for(inputs.shape)
             return self.run(inputs, *args, **kwargs)
 
-    # Whether traced inputs must have the layer's dtype.
-    dtype_matters = True
+    def checked_inputs(self, inputs: Any) -> Any:
+        """Returns inputs that `run` takes: cast, or as they are if a tape follows them.
 
-    def run(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Computes without any check: what models call with inputs they have checked once."""
-        outputs = self.call(inputs, *args, **kwargs)
-        if self.activity_regularizer is not None:
-            first = outputs[0] if isinstance(outputs, tuple) else outputs
-            self._activity_loss = self.activity_regularizer(first) / max(1, first.shape[0])
-        return outputs
+        Raises:
+            TypeError: If they are no real numbers, or a tape follows them in another dtype.
+        """
+        if isinstance(inputs, Packed):
+            return inputs.with_values(self.checked_inputs(inputs.values))
+        if isinstance(inputs, TracedArray) or is_recorded(inputs):
+            if inputs.dtype.name != self.dtype and self.dtype_matters:
+                raise TypeError(f"inputs: expected dtype {self.dtype} for {self.name!r}, got {inputs.dtype}")
+            return inputs
+        return self.cast_inputs("inputs", inputs)
+
+    def checked_masks(self, mask: Any, inputs: Any) -> Any:
+        """Returns an explicit mask that `run` takes for these inputs.
+
+        Raises:
+            ValueError: If it does not fit them.
+        """
+        return mask if isinstance(inputs, Packed) else checked_mask(mask, inputs.shape)
 
     def build_for(self, shape: Shape) -> None:
         """Builds for inputs of that shape, or leaves the layer as it was.
@@ -233,7 +248,7 @@ class Layer(WeightOwner):
         """
         with self.or_as_before():
             self.check_input_shape(shape)
-            self.build((None, *shape[1:]))
+            self.build(shape if self._builds_with_batch else (None, *shape[1:]))
             if self._initial_weights is not None:
                 self.set_weights(self._initial_weights)
                 self._initial_weights = None
@@ -249,22 +264,6 @@ class Layer(WeightOwner):
                 vars(owner).clear()
                 vars(owner).update(attributes)
             raise
-
-    @property
-    def losses(self) -> list[Any]:
-        """Penalties of the weights now and of the outputs of the last call."""
-        found = [v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None]
-        for owner in self.flat_parts():
-            loss = getattr(owner, "_activity_loss", None)
-            found += [] if loss is None else [loss]
-        return found
-
-    @property
-    def has_penalties(self) -> bool:
-        """Whether `losses` may hold anything."""
-        return any(v.regularizer is not None for v in self.trainable_weights) or any(
-            getattr(owner, "activity_regularizer", None) is not None for owner in self.flat_parts()
-        )
 
     # ---- configuration ------------------------------------------------------------------------------------
 

@@ -26,6 +26,9 @@ class Activation(Layer):
         array([[0., 2.]], dtype=float32)
     """
 
+    supports_masking = True
+    acts_per_timestep = True
+
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         self.activation = activations.get(activation)
         super().__init__(**kwargs)
@@ -46,7 +49,7 @@ class Dropout(Layer):
     Args:
         rate: Fraction to drop, in [0, 1].
         noise_shape: Shape of the random mask, broadcast to the inputs; None entries take the size of the
-            inputs. Default None: one random number for each element.
+            inputs. Default None: one random number for each element. With a shape it takes no Packed.
         seed: Non-negative integer. Default None: drawn when the layer is created.
         **kwargs: Arguments of every layer.
 
@@ -65,6 +68,8 @@ class Dropout(Layer):
         array([[1., 2.]], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(
         self,
         rate: float,
@@ -76,6 +81,8 @@ class Dropout(Layer):
         self.seed = None if seed is None else integer("seed", seed)
         self.noise_shape = None if noise_shape is None else full_shape("noise_shape", noise_shape)
         super().__init__(**kwargs)
+        # A noise_shape may share numbers between the timesteps of a sequence.
+        self.acts_per_timestep = noise_shape is None
         self._generator = np.random.default_rng(backend.next_seed() if self.seed is None else self.seed)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
@@ -103,7 +110,7 @@ class Dropout(Layer):
 
 
 class Flatten(Layer):
-    """Joins all axes but the batch.
+    """Joins all axes but the batch. A mask ends here, with a warning.
 
     Args:
         data_format: None or ``"channels_last"``; ``"channels_first"`` is not implemented yet.

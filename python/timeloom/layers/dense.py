@@ -33,10 +33,10 @@ class Dense(Layer):
         **kwargs: Arguments of every layer: name, dtype, trainable, input_shape, input_dim ...
 
     Call arguments:
-        inputs: Shape [batch, ..., features].
+        inputs: Shape [batch, ..., features], or a Packed. A mask passes on.
 
     Returns:
-        Shape [batch, ..., units]. Weights: kernel [features, units], bias [units].
+        Shape [batch, ..., units], or a Packed. Weights: kernel [features, units], bias [units].
 
     Raises:
         ValueError: If units is not a positive integer, or an argument or name is unknown.
@@ -51,6 +51,8 @@ class Dense(Layer):
     """
 
     min_input_rank = 2
+    supports_masking = True
+    acts_per_timestep = True
 
     def __init__(
         self,

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeloom import constraints, initializers, ops, regularizers
-from timeloom.arguments import not_implemented, positive_integer
+from timeloom.arguments import flag, not_implemented, positive_integer
 from timeloom.arrays import real_array
+from timeloom.autograd import value
 from timeloom.layers.base import Layer
 from timeloom.layers.shapes import Shape
 
@@ -23,7 +24,8 @@ class Embedding(Layer):
         embeddings_initializer: Default ``"uniform"``.
         embeddings_regularizer: Penalty on the vectors. Default None.
         embeddings_constraint: Applied to the vectors after every update. Default None.
-        mask_zero: False; masks are not implemented yet.
+        mask_zero: Whether index 0 stands for padding, whose timesteps the layers above leave out; a word has
+            an index from 1 on then, and input_dim counts the 0 too. Default False.
         weights: Initial vectors, an array or a list of one. Default None.
         lora_rank: None; not implemented yet.
         lora_alpha: None; not implemented yet.
@@ -31,10 +33,10 @@ class Embedding(Layer):
         **kwargs: Arguments of every layer, and input_length: the number of indices in a row.
 
     Call arguments:
-        inputs: Whole numbers of any real dtype (fractions are cut off), shape [batch, ...].
+        inputs: Whole numbers of any real dtype (fractions are cut off), shape [batch, ...], or a Packed.
 
     Returns:
-        Shape [batch, ..., output_dim]. Weight: embeddings [input_dim, output_dim].
+        Shape [batch, ..., output_dim], or a Packed. Weight: embeddings [input_dim, output_dim].
 
     Raises:
         ValueError: If a size is no positive integer; on call, if an index lies outside.
@@ -45,9 +47,12 @@ class Embedding(Layer):
     Example:
         >>> Embedding(3, 2, embeddings_initializer="ones")([[0, 2]]).shape
         (1, 2, 2)
+        >>> Embedding(3, 2, mask_zero=True).compute_mask(np.array([[1, 2, 0]]))
+        array([[ True,  True, False]])
     """
 
     dtype_matters = False
+    acts_per_timestep = True
 
     def __init__(
         self,
@@ -63,7 +68,7 @@ class Embedding(Layer):
         quantization_config: Any = None,
         **kwargs: Any,
     ) -> None:
-        not_implemented("mask_zero", mask_zero, (False,))
+        self.mask_zero = flag("mask_zero", mask_zero)
         not_implemented("lora_rank", lora_rank, (None,))
         not_implemented("lora_alpha", lora_alpha, (None,))
         not_implemented("quantization_config", quantization_config, (None,))
@@ -76,6 +81,7 @@ class Embedding(Layer):
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
         super().__init__(**kwargs)
+        self.supports_masking = self.mask_zero
         if weights is not None:
             is_list = isinstance(weights, (list, tuple)) and len(weights) == 1
             self._initial_weights = list(weights) if is_list else [weights]
@@ -106,6 +112,14 @@ class Embedding(Layer):
             inputs = self.cast_inputs("inputs", inputs.numpy() if hasattr(inputs, "numpy") else inputs)
         return ops.embedding(inputs, self.embeddings)
 
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:  # noqa: ARG002
+        """Returns where the index is not 0, with mask_zero; None otherwise."""
+        if not self.mask_zero:
+            return None
+        indices = np.asarray(value(inputs))
+        # A fraction below 1 is cut off to index 0.
+        return (indices >= 1) if indices.dtype.kind == "f" else (indices != 0)
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
 
@@ -117,5 +131,5 @@ class Embedding(Layer):
             "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
             "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
             "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
-            "mask_zero": False,
+            "mask_zero": self.mask_zero,
         }

@@ -215,14 +215,28 @@ class Sequential(Model):
         return self._layers[0].cast_inputs(name, inputs)
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
-        if mask is not None:
-            raise NotImplementedError("mask: expected None, got a mask: not implemented yet")
+        return self.run_with_mask(inputs, mask=mask, training=training)[0]
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Returns the mask of the outputs; it runs every layer, as a mask may depend on what one computes."""
+        return self.run_with_mask(inputs, mask=mask)[1]
+
+    def run_with_mask(  # type: ignore[override]
+        self, inputs: Any, training: bool = False, mask: Any = None
+    ) -> tuple[Any, Any]:
+        """Computes layer by layer; the mask of the outputs of one is that of the inputs of the next.
+
+        Args:
+            inputs: What the first layer takes.
+            training: For the layers. Default False.
+            mask: Bool, shape [batch, timesteps]. Default None.
+
+        Returns:
+            Outputs and their mask.
+        """
         for layer in self._layers:
-            if layer._call_takes_training:
-                inputs = layer.run(inputs, training=training)
-            else:
-                inputs = layer.run(inputs)
-        return inputs
+            inputs, mask = layer.run_with_mask(inputs, mask=mask, training=training)
+        return inputs, mask
 
     # ---- configuration ------------------------------------------------------------------------------------
 

@@ -1,0 +1,142 @@
+"""TimeDistributed: the same layer at every timestep."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from timeloom import layers, ops
+from timeloom.arrays import shape_text
+from timeloom.layers.base import Layer
+from timeloom.layers.shapes import Shape
+from timeloom.packed import Packed
+
+__all__ = ["TimeDistributed"]
+
+
+class TimeDistributed(Layer):
+    """Applies a layer to every timestep, with the same weights at each.
+
+    All timesteps go through the layer in one call, as so many samples. Dense, Activation and Embedding act so
+    by themselves and need no wrapper; a layer over the inner axes of [batch, timesteps, ...] does.
+
+    Args:
+        layer: The layer.
+        **kwargs: Arguments of every layer.
+
+    Call arguments:
+        inputs: Shape [batch, timesteps, ...], at least 3 axes, or a Packed.
+        mask: Bool, shape [batch, timesteps]; it passes on. One of more axes goes to the layer, and a timestep
+            is valid above it if any of its parts is.
+        training: For the layer. Default False.
+
+    Returns:
+        Shape [batch, timesteps, ...]: of the layer's outputs with timesteps behind the batch.
+
+    Raises:
+        ValueError: If layer is no layer or has several outputs, or mask does not fit the inputs.
+
+    Reference:
+        keras.layers.TimeDistributed, which calls the layer once for each timestep.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom.layers import LSTM
+        >>> TimeDistributed(LSTM(4))(np.zeros((2, 7, 5, 3))).shape
+        (2, 7, 4)
+    """
+
+    min_input_rank = 3
+    supports_masking = True
+    acts_per_timestep = True
+    _takes_sequences = True
+
+    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+        if not isinstance(layer, Layer):
+            raise ValueError(f"layer: expected a Layer, got {layer!r}")
+        kwargs.setdefault("dtype", layer.dtype)
+        super().__init__(**kwargs)
+        self.layer = layer
+        if not self.trainable:
+            layer.trainable = False
+
+    @property
+    def dtype_matters(self) -> bool:  # type: ignore[override]
+        """Whether traced inputs must have the layer's dtype."""
+        return self.layer.dtype_matters
+
+    def cast_inputs(self, name: str, inputs: Any) -> NDArray[Any]:
+        return self.layer.cast_inputs(name, inputs)
+
+    def check_input_shape(self, shape: Shape) -> None:
+        super().check_input_shape(shape)
+        self.layer.check_input_shape((shape[0], *shape[2:]))
+
+    def build(self, input_shape: Shape) -> None:
+        if not self.layer.built:
+            self.layer.build_for((None, *input_shape[2:]))
+
+    def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
+        batch, timesteps = inputs.shape[:2]
+        if mask is not None and mask.shape[:2] != (batch, timesteps):
+            raise ValueError(
+                f"mask: expected shape {shape_text((batch, timesteps))} for {self.name!r}, "
+                f"got {shape_text(mask.shape)}"
+            )
+        outputs, found = self.layer.run_with_mask(_joined(inputs), mask=_inner_mask(mask), training=training)
+        if mask is not None and mask.ndim == 2:
+            found = mask.reshape(-1)
+        self._penalise(outputs, found, batch)
+        return ops.reshape(self._single(outputs), (batch, timesteps, *outputs.shape[1:]))
+
+    def _call_on_values(self, inputs: Packed, **kwargs: Any) -> tuple[Any, Any]:
+        # The timesteps of a Packed lie on one axis already.
+        outputs, found = self.layer.run_with_mask(inputs.values, **kwargs)
+        self._penalise(outputs, found, len(inputs))
+        return self._single(outputs), found
+
+    def _single(self, outputs: Any) -> Any:
+        if isinstance(outputs, (tuple, list)):
+            raise ValueError(f"layer: expected a layer of one output in {self.name!r}, got {len(outputs)}")
+        return outputs
+
+    def _penalise(self, outputs: Any, mask: Any, batch: int) -> None:
+        if self.layer.activity_regularizer is not None:
+            # For the layer every timestep is a sample; the penalty is per sample of the batch.
+            self.layer._activity_loss = self.layer.activity_penalty(outputs, mask, batch)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Returns the mask [batch, timesteps]; one of more axes as the layer leaves it."""
+        if mask is not None and mask.ndim == 2:
+            return mask
+        if mask is None and not self.layer.supports_masking:
+            return None
+        found = self.layer.outgoing_mask(_joined(inputs), _inner_mask(mask))
+        if found is None:
+            return None if mask is None else mask.reshape(*mask.shape[:2], -1).any(-1)
+        return found.reshape(*inputs.shape[:2], *found.shape[1:])
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        inner = self.layer.compute_output_shape((input_shape[0], *input_shape[2:]))
+        if inner and isinstance(inner[0], tuple):
+            raise ValueError(f"layer: expected a layer of one output in {self.name!r}, got {len(inner)}")
+        return (inner[0], input_shape[1], *inner[1:])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "layer": layers.serialize(self.layer)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Builds an unbuilt layer from `get_config()`."""
+        return cls(**{**config, "layer": layers.deserialize(config["layer"])})
+
+
+def _joined(inputs: Any) -> Any:
+    """Every timestep as a sample of its own."""
+    shape = inputs.shape
+    return ops.reshape(inputs, (shape[0] * shape[1], *shape[2:]))
+
+
+def _inner_mask(mask: Any) -> Any:
+    """What a mask says inside a timestep: None if it has no axes for that."""
+    return None if mask is None or mask.ndim == 2 else mask.reshape(-1, *mask.shape[2:])
