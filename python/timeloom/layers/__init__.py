@@ -7,40 +7,48 @@ here.
 from typing import Any
 
 from timeloom.layers.base import KerasTensor, Layer
+from timeloom.layers.bidirectional import Bidirectional
 from timeloom.layers.core import Activation, Dropout, Flatten
 from timeloom.layers.dense import Dense
 from timeloom.layers.embedding import Embedding
-from timeloom.layers.gru import GRU
+from timeloom.layers.gru import GRU, GRUCell
 from timeloom.layers.input import Input, InputLayer
-from timeloom.layers.lstm import LSTM
+from timeloom.layers.lstm import LSTM, LSTMCell
 from timeloom.layers.masking import Masking
 from timeloom.layers.repeat_vector import RepeatVector
-from timeloom.layers.simple_rnn import SimpleRNN
+from timeloom.layers.rnn import RNN
+from timeloom.layers.simple_rnn import SimpleRNN, SimpleRNNCell
+from timeloom.layers.stacked import StackedRNNCells
 from timeloom.layers.time_distributed import TimeDistributed
 from timeloom.lookup import Lookup
 
 __all__ = [
     "GRU",
     "LSTM",
+    "RNN",
     "Activation",
+    "Bidirectional",
     "Dense",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "Input",
     "InputLayer",
     "KerasTensor",
+    "LSTMCell",
     "Layer",
     "Masking",
     "RepeatVector",
     "SimpleRNN",
+    "SimpleRNNCell",
+    "StackedRNNCells",
     "TimeDistributed",
     "deserialize",
     "serialize",
 ]
 
 _LATER = """
-    Bidirectional RNN StackedRNNCells SimpleRNNCell GRUCell LSTMCell
     CuDNNLSTM CuDNNGRU Reshape Permute LayerNormalization BatchNormalization Concatenate Add Subtract Multiply
     Average Maximum Minimum Dot SpatialDropout1D GaussianNoise LeakyReLU ReLU ELU PReLU Softmax
     ActivityRegularization Lambda GlobalMaxPooling1D GlobalAveragePooling1D Conv1D MaxPooling1D

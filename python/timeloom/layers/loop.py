@@ -1,0 +1,150 @@
+"""A walk over time for any cell: one call of the kernels for a cell of theirs, else a Python loop.
+
+Here belongs the loop that a user's own cell runs in: slow, but with the masks and gradients of the kernels.
+"""
+
+import inspect
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timeloom.layers.base import Layer
+from timeloom.layers.cells import RecurrentCell, Walk
+from timeloom.layers.states import check_count, flatten, pack_like, state_sizes, zero_states
+from timeloom.layers.weights import WeightOwner
+from timeloom.packed import Packed
+
+__all__ = ["check_cell", "nest_paths", "output_size", "walk"]
+
+
+def check_cell(cell: Any) -> None:
+    """Refuses what cannot be a cell.
+
+    Raises:
+        ValueError: If it has no call, or no state_size of positive integers.
+    """
+    for name in ("call", "state_size"):
+        if not hasattr(cell, name):
+            raise ValueError(f"cell: expected an object with {name}, got {cell!r}")
+    state_sizes(cell)
+
+
+def output_size(cell: Any) -> int:
+    """The size of a cell's outputs: its output_size, else the size of its first state."""
+    size = getattr(cell, "output_size", None)
+    return int(flatten(cell.state_size)[0] if size is None else size)
+
+
+def nest_paths(owner: WeightOwner, part: WeightOwner) -> None:
+    """Puts the owner's name before the paths of a part's weights: ``lstm/lstm_cell/kernel``."""
+    for variable in part.weights:
+        variable.path = f"{owner.name}/{variable.path}"
+
+
+def walk(cell: Any, sequences: Any, states: Any, how: Walk) -> tuple[Any, list[Any]]:
+    """Runs a cell over whole sequences.
+
+    Args:
+        cell: One of the kernels', StackedRNNCells, or any object with call and state_size.
+        sequences: Shape [batch, timesteps, ...], or packed [sum of lengths, ...].
+        states: Nested lists of arrays [batch, size]. None: what the cell starts from.
+        how: Masks, direction and what is returned.
+
+    Returns:
+        The outputs, and the final states nested as the cell's are.
+    """
+    own = getattr(type(cell), "get_initial_state", None)
+    if states is None and own is not RecurrentCell.get_initial_state:
+        states = zero_states(cell, how.batch(sequences), getattr(cell, "dtype", str(sequences.dtype)))
+    if getattr(cell, "walks", False):
+        outputs, finals = cell.walk(sequences, states, how)
+        return outputs, finals
+    if how.lengths is None:
+        return _loop(cell, sequences, states, how)
+    return _packed_loop(cell, sequences, states, how)
+
+
+def _loop(cell: Any, sequences: Any, states: list[Any], how: Walk) -> tuple[Any, list[Any]]:
+    step = _step_function(cell, how.training)
+    parts = [part for part in getattr(cell, "flat_parts", list)() if isinstance(part, RecurrentCell)]
+    mask = how.mask
+    if mask is not None:
+        # A masked step is computed and thrown away; what stands there (NaN, say) must not reach a gradient.
+        valid = mask.reshape(*mask.shape, *[1] * (sequences.ndim - 2))
+        sequences = np.where(valid, sequences, sequences.dtype.type(0))
+    order = range(sequences.shape[1])
+    outputs = []
+    last: Any = None
+    form = state_sizes(cell)
+    _reset_masks(parts)
+    for t in reversed(order) if how.go_backwards else order:
+        output, changed = step(sequences[:, t], states)
+        changed = check_count(cell, form, changed)
+        if mask is not None:
+            output, changed = _masked(mask[:, t], output, last, changed, states, how.zero_output_for_mask)
+        last, states = output, changed
+        outputs.append(output)
+    _reset_masks(parts)
+    if last is None:  # only empty sequences
+        last = np.zeros((len(sequences), output_size(cell)), sequences.dtype)
+        outputs.append(last)
+    if not how.return_sequences:
+        return last, states
+    if how.go_backwards and how.keep_time_order:
+        outputs.reverse()
+    return np.stack(outputs, axis=1), states
+
+
+def _step_function(cell: Any, training: bool) -> Any:
+    """One timestep of a cell, with training if it asks for it."""
+    if isinstance(cell, Layer):
+        return lambda x, states: cell(x, states, training=training)
+    takes_training = "training" in inspect.signature(cell.call).parameters
+    more = {"training": training} if takes_training else {}
+    return lambda x, states: cell.call(x, states, **more)
+
+
+def _reset_masks(parts: list[RecurrentCell]) -> None:
+    for part in parts:
+        part.reset_dropout_mask()
+        part.reset_recurrent_dropout_mask()
+
+
+def _masked(
+    valid: NDArray[np.bool_], output: Any, last: Any, changed: list[Any], states: list[Any], zero: bool
+) -> tuple[Any, list[Any]]:
+    """Rows that count as computed, the others' states as before and their output the one before or 0."""
+
+    def chosen(computed: Any, otherwise: Any) -> Any:
+        rows = valid.reshape(len(valid), *[1] * (computed.ndim - 1))
+        return np.where(rows, computed, otherwise)
+
+    nothing = output.dtype.type(0)
+    output = chosen(output, nothing if zero or last is None else last)
+    kept = [chosen(a, b) for a, b in zip(flatten(changed), flatten(states), strict=True)]
+    packed: list[Any] = pack_like(changed, kept)
+    return output, packed
+
+
+def _packed_loop(cell: Any, sequences: Any, states: list[Any], how: Walk) -> tuple[Any, list[Any]]:
+    """As _loop on the padded sequences, the outputs packed again; so none of them is at a masked timestep."""
+    assert how.lengths is not None
+    padded, mask = Packed(sequences, how.lengths).pad()
+    plain = Walk(
+        mask=mask,
+        training=how.training,
+        return_sequences=how.return_sequences,
+        go_backwards=how.go_backwards,
+        keep_time_order=True,
+    )
+    outputs, finals = _loop(cell, padded, states, plain)
+    if not how.return_sequences:
+        return outputs, finals
+    places = np.flatnonzero(mask)
+    if how.go_backwards and not how.keep_time_order:
+        ends = np.cumsum(how.lengths)
+        reversed_rows = [np.arange(end - n, end)[::-1] for n, end in zip(how.lengths, ends, strict=True)]
+        places = places[np.concatenate(reversed_rows)]
+    flat = np.reshape(outputs, (-1, *outputs.shape[2:]))
+    return flat[places], finals

@@ -1,0 +1,149 @@
+"""States of recurrent cells, which may be nested: one array, several, or several for each of several cells.
+
+Here belongs what layers ask of such nested lists; what the states mean stands with the cells.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from timeloom.arguments import positive_integer
+from timeloom.arrays import real_array, shape_text
+from timeloom.autograd import TracedArray, value
+from timeloom.variables import Variable
+
+__all__ = ["call_inputs", "check_states", "flatten", "mapped", "pack_like", "state_sizes", "zero_states"]
+
+
+def flatten(nested: Any) -> list[Any]:
+    """Returns the leaves of nested lists and tuples in order.
+
+    Example:
+        >>> flatten([1, [2, (3,)]])
+        [1, 2, 3]
+    """
+    if isinstance(nested, (list, tuple)):
+        return [leaf for part in nested for leaf in flatten(part)]
+    return [nested]
+
+
+def mapped(function: Callable[[Any], Any], nested: Any) -> Any:
+    """Returns nested lists of the same form, the function applied to every leaf."""
+    if isinstance(nested, (list, tuple)):
+        return [mapped(function, part) for part in nested]
+    return function(nested)
+
+
+def pack_like(nested: Any, leaves: list[Any]) -> Any:
+    """Returns nested lists of the form of `nested` with other leaves.
+
+    Example:
+        >>> pack_like([4, [4, 3]], ["a", "b", "c"])
+        ['a', ['b', 'c']]
+    """
+    left: Iterator[Any] = iter(leaves)
+    return mapped(lambda _leaf: next(left), nested)
+
+
+def state_sizes(cell: Any) -> list[Any]:
+    """Returns the sizes of a cell's states as a list, nested as the states are.
+
+    Args:
+        cell: An object with state_size, or with a list of cells, each of which has states of its own.
+
+    Raises:
+        ValueError: If a size is no positive integer.
+    """
+    inner = getattr(cell, "cells", None)
+    if inner is not None:
+        return [state_sizes(one) for one in inner]
+    size = cell.state_size
+    sizes = mapped(lambda leaf: positive_integer("state_size", leaf), size)
+    return sizes if isinstance(sizes, list) else [sizes]
+
+
+def zero_states(cell: Any, batch: int, dtype: str) -> list[Any]:
+    """Returns the states a cell starts from: what its get_initial_state says, else zeros."""
+    sizes = state_sizes(cell)
+    own = getattr(cell, "get_initial_state", None)
+    if own is None:
+        states: list[Any] = mapped(lambda size: np.zeros((batch, size), dtype), sizes)
+        return states
+    return check_count(cell, sizes, own(batch_size=batch))
+
+
+def check_count(owner: Any, sizes: list[Any], states: Any) -> list[Any]:
+    """Returns states in the nested form of their sizes; they may come flat, a single one alone.
+
+    Raises:
+        ValueError: If their number differs.
+    """
+    leaves, expected = flatten(states), len(flatten(sizes))
+    if len(leaves) != expected:
+        name = getattr(owner, "name", type(owner).__name__)
+        raise ValueError(f"initial_state: expected {expected} for {name!r}, got {len(leaves)}")
+    packed: list[Any] = pack_like(sizes, leaves)
+    return packed
+
+
+def check_states(owner: Any, sizes: list[Any], states: Any, batch: int, dtype: str) -> list[Any]:
+    """Returns the states a user gave, checked, cast and nested as their sizes are.
+
+    Args:
+        owner: The layer or cell, for the message.
+        sizes: What `state_sizes` says.
+        states: Arrays [batch, size], nested or flat; a single one may stand alone.
+        batch: Number of rows.
+        dtype: Data type to cast plain arrays to.
+
+    Raises:
+        ValueError: If the number or a shape differs.
+    """
+    packed = check_count(owner, sizes, states)
+    leaves = []
+    for size, state in zip(flatten(sizes), flatten(packed), strict=True):
+        array = state
+        if not isinstance(state, (TracedArray, Variable)):
+            array = real_array("initial_state", state, dtype)
+        if tuple(array.shape) != (batch, size):
+            expected = shape_text((batch, size))
+            raise ValueError(f"initial_state: expected shape {expected}, got {shape_text(array.shape)}")
+        leaves.append(array)
+    again: list[Any] = pack_like(sizes, leaves)
+    return again
+
+
+def call_inputs(inputs: Any, initial_state: Any, count: int) -> tuple[Any, Any]:
+    """Returns inputs and initial_state apart, where Keras 2 wrote them as one list: layer([x, h, c]).
+
+    Data as plain lists have numbers where these have arrays.
+    """
+    if initial_state is None and isinstance(inputs, (list, tuple)):
+        leaves = flatten(inputs)
+        if len(leaves) == count + 1 and all(hasattr(leaf, "shape") for leaf in leaves):
+            return leaves[0], leaves[1:]
+    return inputs, initial_state
+
+
+def step_mask(mask: Any, batch: int, timesteps: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Returns a mask as booleans [batch, timesteps].
+
+    Args:
+        mask: True or nonzero where a timestep counts: [batch, timesteps] or [batch, timesteps, 1] of any
+            dtype; a list of masks, one for each input, of which the first counts.
+        batch: Number of rows.
+        timesteps: Number of timesteps.
+
+    Raises:
+        ValueError: If the shape differs.
+    """
+    if isinstance(mask, (list, tuple)) and mask and getattr(mask[0], "ndim", 0) >= 2:
+        mask = mask[0]
+    array = np.asarray(value(mask))
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.shape != (batch, timesteps):
+        expected = shape_text((batch, timesteps))
+        raise ValueError(f"mask: expected shape {expected}, got {shape_text(array.shape)}")
+    return np.ascontiguousarray(array, np.bool_)
