@@ -291,7 +291,7 @@ cdef Py_ssize_t look_up(
     return -1
 
 
-def encode_characters(str text, const int[::1] table, int unknown, int[::1] out):
+def encode_characters(str text not None, const int[::1] table, int unknown, int[::1] out):
     """Writes the code of each character of `text` to `out` [len(text)].
 
     Args:
@@ -318,7 +318,7 @@ def encode_characters(str text, const int[::1] table, int unknown, int[::1] out)
     return refused
 
 
-def encode_words(list words, dict codes, int unknown, int[::1] out):
+def encode_words(list words not None, dict codes not None, int unknown, int[::1] out):
     """Writes the code of each word to `out` [len(words)]; as encode_characters, with a dict of codes."""
     cdef Py_ssize_t index
     cdef PyObject* code
