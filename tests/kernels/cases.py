@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 from tests.reference import recurrent
-from tests.reference.problems import Problem, recurrent_problem
+from tests.reference.problems import MASKS, Problem, recurrent_problem
 
 from timeloom import _core
 
@@ -19,6 +19,24 @@ DTYPES = (np.float32, np.float64)
 CELLS = sorted(_core.rnn_cells())
 PATHS = _core.rnn_paths()
 HAS_THREADS = _core.build_info()["openmp"]
+
+# Arguments of recurrent.forward that the kernels take by keyword, where a problem has them.
+OPTIONS = (
+    "mask",
+    "lengths",
+    "zero_output_for_mask",
+    "keep_time_order",
+    "input_dropout",
+    "recurrent_dropout",
+    "zoneout",
+)
+# Which timesteps of a batch there are, and in which order a layer takes them and gives its outputs.
+ARRANGEMENTS = (*({"mask": kind} for kind in MASKS), {"lengths": True}, {"packed": True})
+ORDERS = {
+    "forwards": {"go_backwards": False, "keep_time_order": False},
+    "backwards": {"go_backwards": True, "keep_time_order": False},
+    "backwards in time order": {"go_backwards": True, "keep_time_order": True},
+}
 
 FLOAT64_TOLERANCE = 1e-11
 FLOAT32_FACTOR = 8
@@ -40,6 +58,14 @@ class Case:
     upstream: str = "both"
     activation: str = "tanh"
     recurrent_activation: str = "sigmoid"
+    mask: str | None = None
+    lengths: bool = False
+    packed: bool = False
+    zero_output_for_mask: bool = False
+    keep_time_order: bool = False
+    input_dropout: bool = False
+    recurrent_dropout: bool = False
+    zoneout: str | None = None
     seed: int = 0
 
     @property
@@ -55,6 +81,17 @@ class Case:
 def drawn_problem(case: Case) -> Problem:
     """Draw the problem of a case."""
     return recurrent_problem(**asdict(case))
+
+
+def replaced(problem: Problem, **arguments) -> Problem:
+    """The same problem with other arguments."""
+    return problem._replace(arguments={**problem.arguments, **arguments})
+
+
+def without(problem: Problem, *names) -> Problem:
+    """The same problem without some arguments."""
+    kept = {name: value for name, value in problem.arguments.items() if name not in names}
+    return problem._replace(arguments=kept)
 
 
 def by_name(outputs, states, gradients=None) -> dict[str, np.ndarray]:
@@ -82,6 +119,7 @@ def kernel_forward(arguments, keep=True, **private):
         arguments["go_backwards"],
         arguments["return_sequences"],
         keep,
+        **{name: arguments[name] for name in OPTIONS if name in arguments},
         **private,
     )
 
@@ -102,26 +140,31 @@ def reference_results(case: Case, dtype) -> dict[str, np.ndarray]:
     return by_name(run.outputs, run.states, recurrent.backward(run, problem.d_outputs, problem.d_states))
 
 
-def assert_within_tolerance(actual, expected, in_float32=None):
-    """Hold one result against the float64 reference.
+def allowed_error(expected, in_float32=None) -> float:
+    """Return how far a result may be from the float64 reference.
 
     Args:
-        actual: what the kernel gave, float32 or float64.
         expected: the reference in float64.
-        in_float32: the reference in float32 on the same data, needed if actual is float32.
+        in_float32: the reference in float32 on the same data, if the result is float32.
 
     A float64 element may err by 1e-11 of the largest; a float32 element by 8 times the largest error of the
     float32 reference plus 8 eps of the largest, since both sums round alike but in another order.
     """
-    assert actual.shape == expected.shape
     largest = np.abs(expected).max(initial=0)
-    allowed = FLOAT64_TOLERANCE * largest
-    if actual.dtype == np.float32:
-        allowed = FLOAT32_FACTOR * (
-            np.abs(in_float32 - expected).max(initial=0) + np.finfo(np.float32).eps * largest
-        )
+    if in_float32 is None:
+        return FLOAT64_TOLERANCE * largest
+    error = np.abs(in_float32 - expected).max(initial=0)
+    return FLOAT32_FACTOR * (error + np.finfo(np.float32).eps * largest)
+
+
+def assert_within_tolerance(actual, expected, in_float32=None):
+    """Hold one result, float32 or float64, against the reference; the arguments are of allowed_error."""
+    assert actual.shape == expected.shape
+    allowed = allowed_error(expected, in_float32 if actual.dtype == np.float32 else None)
     error = np.abs(actual.astype(np.float64) - expected).max(initial=0)
-    assert error <= allowed, f"error {error:.3g}, allowed {allowed:.3g}, largest {largest:.3g}"
+    assert error <= allowed, (
+        f"error {error:.3g}, allowed {allowed:.3g}, largest {np.abs(expected).max(initial=0):.3g}"
+    )
 
 
 def assert_matches_reference(actual: dict[str, np.ndarray], case: Case) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.kernels.cases import CELLS, Case, kernel_forward, kernel_results
+from tests.kernels.spoilt import SPOILT, says
 from tests.reference import recurrent
 
 from timeloom import _core
@@ -20,40 +21,6 @@ limits_memory = pytest.mark.skipif(
 
 def problem_of(cell, batch=3, timesteps=4, features=5, units=6):
     return Case(cell, batch, timesteps, features, units).problem.as_type(np.float32)
-
-
-def says(name):
-    """Pattern of an error in the project's form."""
-    return rf"^{name}: expected .+, got .+"
-
-
-def unaligned(array):
-    """The same numbers one byte off their alignment."""
-    memory = np.zeros(array.nbytes + 1, np.uint8)[1:]
-    moved = memory.view(array.dtype).reshape(array.shape)
-    moved[...] = array
-    return moved
-
-
-SPOILT = {
-    "int": (TypeError, lambda array: array.astype(np.int32)),
-    "bool": (TypeError, lambda array: array.astype(bool)),
-    "complex": (TypeError, lambda array: array.astype(np.complex64)),
-    "half": (TypeError, lambda array: array.astype(np.float16)),
-    "long double": (TypeError, lambda array: array.astype(np.longdouble)),
-    "string": (TypeError, lambda array: array.astype(str)),
-    "object": (TypeError, lambda array: array.astype(object)),
-    "other float": (TypeError, lambda array: array.astype(np.float64)),
-    "byte order": ((TypeError, ValueError), lambda array: array.astype(">f4")),
-    "too few axes": (ValueError, lambda array: np.array(array[..., 0])),
-    "too many axes": (ValueError, lambda array: array[None]),
-    "Fortran order": (ValueError, lambda array: np.asfortranarray(np.stack([array, array]))[0]),
-    "step of two": (ValueError, lambda array: np.repeat(array, 2, axis=-1)[..., ::2]),
-    "negative stride": (ValueError, lambda array: array[..., ::-1]),
-    "read off alignment": (ValueError, unaligned),
-    "longer last axis": (ValueError, lambda array: np.concatenate([array, array[..., :1]], axis=-1)),
-    "longer first axis": (ValueError, lambda array: np.concatenate([array, array[:1]], axis=0)),
-}
 
 
 # A cell whose gates the state does not feed has an empty recurrent kernel, which few faults change.
