@@ -48,6 +48,11 @@ class Model(Trainer):
         return [part for part in self.parts() if isinstance(part, Layer)]
 
     @property
+    def stateful(self) -> bool:
+        """Whether any layer goes on from the states that the batch before left."""
+        return any(getattr(part, "stateful", False) for part in self.flat_parts() if part is not self)
+
+    @property
     def input_shape(self) -> Shape:
         """The shape of the inputs, batch first, None where any size may come.
 
@@ -86,6 +91,16 @@ class Model(Trainer):
             if layer.name == name:
                 return layer
         raise ValueError(f"name: expected one of {[layer.name for layer in layers]}, got {name!r}")
+
+    def reset_states(self) -> None:
+        """Empties the states of all stateful layers, those of models inside the model too.
+
+        Reference:
+            Model.reset_states of Keras 2; Keras 3 has it for layers alone.
+        """
+        for part in self.flat_parts():
+            if not isinstance(part, Model) and getattr(part, "stateful", False) and hasattr(part, "reset_state"):
+                part.reset_state()
 
     def summary(
         self,
