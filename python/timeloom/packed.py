@@ -61,11 +61,12 @@ class Packed:
         self._offsets: NDArray[np.int64] | None = None
 
     @classmethod
-    def from_sequences(cls, sequences: Iterable[Any]) -> "Packed":
+    def from_sequences(cls, sequences: Iterable[Any], name: str = "sequences") -> "Packed":
         """Joins sequences, copying each once.
 
         Args:
             sequences: Arrays [timesteps, ...] that agree in all axes but the first; at least one.
+            name: What messages call them. Default ``"sequences"``.
 
         Raises:
             ValueError: If there is none, or the shapes of their timesteps differ.
@@ -77,13 +78,13 @@ class Packed:
         """
         arrays = [np.asarray(sequence) for sequence in sequences]
         if not arrays:
-            raise ValueError("sequences: expected at least one, got none")
+            raise ValueError(f"{name}: expected at least one, got none")
         for place, array in enumerate(arrays):
             if array.dtype.kind not in "fiub":
-                raise TypeError(f"sequences[{place}]: expected real numbers, got dtype {array.dtype}")
+                raise TypeError(f"{name}[{place}]: expected real numbers, got dtype {array.dtype}")
             if array.ndim == 0 or array.shape[1:] != arrays[0].shape[1:]:
                 expected = ", ".join(map(str, ("timesteps", *arrays[0].shape[1:])))
-                raise ValueError(f"sequences[{place}]: expected shape [{expected}], got {array.shape}")
+                raise ValueError(f"{name}[{place}]: expected shape [{expected}], got {array.shape}")
         return cls(np.concatenate(arrays), np.fromiter(map(len, arrays), np.int64, len(arrays)))
 
     def with_values(self, values: Any) -> "Packed":

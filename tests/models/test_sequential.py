@@ -231,8 +231,8 @@ def test_configuration_makes_an_equal_model():
     late.build((None, 3))
     assert Sequential.from_config(late.get_config()).built
     config = layers.serialize(Dense(2))
-    config["class_name"] = "Bidirectional"
-    with pytest.raises(NotImplementedError, match="Bidirectional"):
+    config["class_name"] = "ConvLSTM1D"
+    with pytest.raises(NotImplementedError, match="ConvLSTM1D"):
         layers.deserialize(config)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from timeloom import backend, ops
 from timeloom.arguments import not_implemented, number
-from timeloom.arrays import real_array
+from timeloom.arrays import real_array, shape_text
 from timeloom.autograd import TracedArray, is_recorded
 from timeloom.losses.functions import (
     FUNCTIONS,
@@ -59,12 +59,22 @@ class Loss:
         self.name = backend.auto_name(type(self).__name__) if name is None else name
         self.reduction = reduction
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Returns the reduced loss of a batch."""
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> Any:
+        """Returns the reduced loss of a batch.
+
+        Args:
+            y_true: Targets.
+            y_pred: Outputs.
+            sample_weight: One per sample, or per value. Default None.
+            mask: Bool, which timesteps count, shape [batch, timesteps]. Default None: all.
+        """
         outputs = float_outputs(y_pred)
         values = self.call(self.targets(y_true, outputs.shape, outputs.dtype), outputs)
         if sample_weight is not None:
             sample_weight = weights_for(sample_weight, values.shape, outputs.dtype)
+        if mask is not None:
+            valid = np.asarray(mask).astype(bool, copy=False)
+            sample_weight = self.masked_weights(valid, values.shape, outputs.dtype, sample_weight)
         return self.reduce(values, sample_weight)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -83,6 +93,35 @@ class Loss:
     def call_checked(self, y_true: Any, y_pred: Any) -> Any:
         """As call, for targets that `targets` returned: training steps need no second check."""
         return self.call(y_true, y_pred)
+
+    def masked_weights(
+        self, mask: NDArray[np.bool_], shape: Sequence[int], dtype: DTypeLike, sample_weight: Any = None
+    ) -> NDArray[Any]:
+        """Returns weights that make `reduce` leave masked values out.
+
+        Equations:
+            weight = sample_weight * (size of mask / valid values) where mask, 0 elsewhere: the mean of values
+            times weight is the mean over the valid ones. Without the factor for other reductions.
+
+        Args:
+            mask: Which values count, of the first axes of shape.
+            shape: That of the values.
+            dtype: That of the values.
+            sample_weight: Weights that fit the values. Default None.
+
+        Raises:
+            ValueError: If mask does not fit the values.
+        """
+        if mask.shape != tuple(shape[: mask.ndim]):
+            raise ValueError(
+                f"mask: expected shape {shape_text(shape)}, one for each value of the loss, "
+                f"got {shape_text(mask.shape)}"
+            )
+        weights = mask.astype(dtype)
+        if self.reduction in ("sum_over_batch_size", "mean"):
+            weights *= mask.size / max(1, int(np.count_nonzero(mask)))
+        weights = weights.reshape(mask.shape + (1,) * (len(shape) - mask.ndim))
+        return weights if sample_weight is None else weights * sample_weight
 
     def reduce(self, values: Any, sample_weight: Any = None) -> Any:
         """Returns the number that training makes small from values and weights that fit them.

@@ -1,96 +1,27 @@
-"""From the arrays that fit, evaluate and predict get to batches: casts, checks, weights, shuffling."""
+"""From arrays, and sequences without padding, to batches: order, shuffling, the part held out."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from timeloom import backend
-from timeloom.arguments import integer, number, positive_integer
+from timeloom.arguments import number, positive_integer
+from timeloom.data import gather
+from timeloom.packed import Packed
 
-__all__ = ["Batch", "Batches", "check_lengths", "class_weights", "single_array", "split_validation"]
+__all__ = ["Batch", "Batches", "Samples", "split_validation"]
 
+# Samples first; a Packed where their numbers of timesteps differ.
+Samples = NDArray[Any] | Packed
 # Inputs, targets, sample weights.
-Batch = tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]
-
-
-def single_array(name: str, value: Any) -> Any:
-    """Returns the one array that a Sequential takes, out of a list or dict of one if need be.
-
-    Raises:
-        ValueError: If there is none, or several.
-        NotImplementedError: If value is a generator or another iterator of batches.
-    """
-    if value is None:
-        raise ValueError(f"{name}: expected an array, got None")
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    # A list of arrays is several inputs, a list of numbers or of lists is data.
-    if isinstance(value, (list, tuple)) and value and all(isinstance(item, np.ndarray) for item in value):
-        if len(value) == 1:
-            return value[0]
-        if value[0].ndim > 1 or isinstance(value, tuple):
-            raise ValueError(f"{name}: expected one array, got {len(value)}")
-    is_data = hasattr(value, "__array__") or isinstance(value, (list, tuple, int, float, str, bytes))
-    if not is_data and hasattr(value, "__iter__"):
-        raise NotImplementedError(
-            f"{name}: expected an array, got {type(value).__name__}: iterators are not implemented yet"
-        )
-    return value
-
-
-def check_lengths(**arrays: NDArray[Any] | None) -> int:
-    """Returns the common number of samples.
-
-    Raises:
-        ValueError: If the numbers differ or are 0.
-    """
-    sizes = {}
-    for name, array in arrays.items():
-        if array is not None:
-            if array.ndim == 0:
-                raise ValueError(f"{name}: expected at least one dimension, got a single number")
-            sizes[name] = len(array)
-    if len(set(sizes.values())) > 1:
-        found = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise ValueError(
-            f"{', '.join(sizes)}: expected the same number of samples, got {found}. "
-            "Data cardinality is ambiguous"
-        )
-    name, size = next(iter(sizes.items()))
-    if size == 0:
-        raise ValueError(f"{name}: expected at least one sample, got 0")
-    return size
-
-
-def class_weights(class_weight: Any, y: NDArray[Any]) -> NDArray[np.float64]:
-    """Returns one weight per sample: that of its class, 1 for a class that is not listed.
-
-    Args:
-        class_weight: Dict from class number to weight.
-        y: One-hot rows or labels.
-
-    Raises:
-        ValueError: If class_weight is no such dict.
-    """
-    if not isinstance(class_weight, Mapping):
-        raise ValueError(f"class_weight: expected a dict, got {type(class_weight).__name__}")
-    labels = y
-    if y.ndim > 1:
-        labels = y[..., 0] if y.shape[-1] == 1 else y.argmax(-1)
-    if labels.ndim != 1:
-        raise ValueError(f"class_weight: expected one label per sample, got targets of shape {y.shape}")
-    numbers = np.round(labels)
-    weights = np.ones(len(numbers))
-    for label, weight in class_weight.items():
-        weights[numbers == integer("class_weight", label)] = number("class_weight", weight)
-    return weights
+Batch = tuple[Samples, Samples | None, Samples | None]
 
 
 def split_validation(
-    validation_split: Any, x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any] | None
+    validation_split: Any, x: Samples, y: Samples, weights: Samples | None
 ) -> tuple[Batch, Batch]:
     """Cuts the last fraction off for validation.
 
@@ -109,7 +40,7 @@ def split_validation(
 
 
 class Batches:
-    """Arrays of one length, cut into batches epoch by epoch.
+    """As many inputs, targets and weights, cut into batches epoch by epoch.
 
     Args:
         data: Inputs, targets and weights; the latter two may be None.
@@ -168,7 +99,13 @@ class Batches:
     def _gather(self, rows: NDArray[np.intp]) -> Batch:
         x, y, weights = self.data
         return (
-            x.take(rows, axis=0),
-            None if y is None else y.take(rows, axis=0),
-            None if weights is None else weights.take(rows, axis=0),
+            _taken(x, rows),
+            None if y is None else _taken(y, rows),
+            None if weights is None else _taken(weights, rows),
         )
+
+
+def _taken(samples: Samples, rows: NDArray[np.intp]) -> Samples:
+    if isinstance(samples, Packed):
+        return Packed(*gather(samples.values, samples.offsets[:-1], samples.lengths, rows))
+    return samples.take(rows, axis=0)

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
 from timeloom import losses, metrics
 from timeloom.losses import Loss, LossFunctionWrapper
 from timeloom.losses.functions import FUNCTIONS
 from timeloom.metrics import MeanMetricWrapper, Metric
 
-__all__ = ["check_loss", "check_metrics", "name_metrics", "resolve_loss", "resolve_metrics"]
+__all__ = ["Resolved", "check_loss", "check_metrics", "name_metrics", "resolve_loss", "resolve_metrics"]
 
 _BY_SHAPE = {"crossentropy": "crossentropy", "ce": "crossentropy", "accuracy": "accuracy", "acc": "accuracy"}
 
@@ -123,3 +126,34 @@ def name_metrics(plain: Sequence[Metric], weighted: Sequence[Metric]) -> list[st
         counts[name] = count + 1
         names.append(f"{name}_{count}" if count else name)
     return names
+
+
+class Resolved:
+    """Loss and metrics of one compile(), settled by the shapes of the first data."""
+
+    def __init__(self, loss: Loss, plain: list[Metric], weighted: list[Metric]) -> None:
+        self.loss = loss
+        self.plain = plain
+        self.weighted = weighted
+        self.names = name_metrics(plain, weighted)
+        self.tracker = metrics.Mean(name="loss")
+        self._checked_shapes: Any = None
+
+    def check_metrics(self, targets: NDArray[Any], output_shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        """Tries timeloom's own metrics on one sample if targets or outputs have another shape than before.
+
+        Raises:
+            ValueError: If a metric does not take targets of that shape.
+        """
+        shapes = (targets.shape[1:], output_shape[1:])
+        if shapes == self._checked_shapes:
+            return
+        outputs = np.full((1, *output_shape[1:]), 0.5, dtype)
+        for name, metric in zip(self.names, (*self.plain, *self.weighted), strict=True):
+            # A function of the user's own is not called on outputs that no model gave.
+            if isinstance(metric, MeanMetricWrapper) and type(metric) is not MeanMetricWrapper:
+                try:
+                    metric.values(targets[:1], outputs)
+                except ValueError as error:
+                    raise ValueError(f"metrics: expected targets that {name!r} takes, got {error}") from error
+        self._checked_shapes = shapes

@@ -99,7 +99,11 @@ class Model(Trainer):
             Model.reset_states of Keras 2; Keras 3 has it for layers alone.
         """
         for part in self.flat_parts():
-            if not isinstance(part, Model) and getattr(part, "stateful", False) and hasattr(part, "reset_state"):
+            if (
+                not isinstance(part, Model)
+                and getattr(part, "stateful", False)
+                and hasattr(part, "reset_state")
+            ):
                 part.reset_state()
 
     def summary(

@@ -9,7 +9,9 @@ from timeloom import layers as layers_module
 from timeloom.arrays import shape_text
 from timeloom.layers import InputLayer, KerasTensor, Layer
 from timeloom.layers.shapes import Shape, full_shape
+from timeloom.models.batches import Samples
 from timeloom.models.model import Model
+from timeloom.packed import Packed
 
 __all__ = ["Sequential"]
 
@@ -208,6 +210,16 @@ class Sequential(Model):
         return bool(self._layers) and self._layers[0].dtype_matters
 
     # ---- computing ----------------------------------------------------------------------------------------
+
+    def ready_inputs(self, name: str, x: Any) -> Samples:
+        inputs = super().ready_inputs(name, x)
+        expected = None if self._input_layer is None else self._input_layer.batch_shape
+        if isinstance(inputs, Packed) and expected is not None and expected[1] is not None:
+            raise ValueError(
+                f"{name}: expected {expected[1]} timesteps for {self.name!r} as its input shape says, "
+                "got sequences of unequal lengths"
+            )
+        return inputs
 
     def cast_inputs(self, name: str, inputs: Any) -> NDArray[Any]:
         if not self._layers:

@@ -1,22 +1,30 @@
 """One training or test step of a model, and what must hold before the first: compile() and the data."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
-from timeloom import metrics as metrics_module
 from timeloom import optimizers
 from timeloom.arguments import flag, no_more, not_implemented
 from timeloom.arrays import real_array
 from timeloom.autograd import GradientTape, TracedArray, value
 from timeloom.layers import Layer
+from timeloom.layers.shapes import Shape
 from timeloom.losses import Loss
 from timeloom.losses.functions import weights_for
-from timeloom.metrics import MeanMetricWrapper, Metric
+from timeloom.metrics import Metric
 from timeloom.models import compiled
-from timeloom.models.batches import Batch, check_lengths, class_weights, single_array
+from timeloom.models.batches import Batch, Samples
+from timeloom.models.compiled import Resolved
+from timeloom.models.samples import (
+    check_counts,
+    class_weights,
+    sequence_targets,
+    single_input,
+    step_weights,
+)
+from timeloom.packed import Packed
 from timeloom.variables import Variable
 
 __all__ = ["Steps"]
@@ -34,7 +42,7 @@ class Steps(Layer):
         self._loss: Any = None
         self._metrics_given: list[Any] = []
         self._weighted_given: list[Any] = []
-        self._resolved: _Resolved | None = None
+        self._resolved: Resolved | None = None
         self._step_weights: list[Variable] = []
         self._step_has_penalties = False
 
@@ -130,14 +138,19 @@ class Steps(Layer):
         if self._loss is None:
             raise ValueError(f"{method}: expected a model compiled with a loss, got loss=None")
 
-    def ready_inputs(self, name: str, x: Any) -> NDArray[Any]:
+    def ready_inputs(self, name: str, x: Any) -> Samples:
         """Returns inputs in the dtype and layout of the first layer; builds the model if need be.
 
         Raises:
             ValueError: If the shape does not fit the model.
             TypeError: If they are no real numbers.
         """
-        inputs = self.cast_inputs(name, single_array(name, x))
+        given = single_input(name, x)
+        inputs: Samples
+        if isinstance(given, Packed):
+            inputs = given.with_values(self.cast_inputs(name, given.values))
+        else:
+            inputs = self.cast_inputs(name, given)
         if inputs.ndim == 0:
             raise ValueError(f"{name}: expected at least one dimension, got a single number")
         if not self.built:
@@ -145,7 +158,7 @@ class Steps(Layer):
         self.check_input_shape(inputs.shape)
         return inputs
 
-    def output_shape_for(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape_for(self, shape: Shape) -> Shape:
         """Returns the shape of the one output for inputs of that shape.
 
         Raises:
@@ -169,35 +182,56 @@ class Steps(Layer):
         """
         with self.or_as_before():
             inputs = self.ready_inputs(f"{prefix}x", x)
-            targets = real_array(f"{prefix}y", single_array(f"{prefix}y", y))
-            weights = None
+            outputs: Any = self.output_shape_for(inputs.shape)
+            # Sequences without padding whose timesteps all have an output; their targets come as a list.
+            packed = inputs if isinstance(inputs, Packed) and outputs[1:2] == (None,) else None
+            values: Any = y if packed is not None and isinstance(y, list) else single_input(f"{prefix}y", y)
+            if packed is not None:
+                values = sequence_targets(f"{prefix}y", values, packed)
+            elif isinstance(values, Packed):
+                raise ValueError(f"{prefix}y: expected an array, got sequences of unequal lengths")
+            else:
+                values = real_array(f"{prefix}y", values)
+            weights: Any = None
             if sample_weight is not None:
                 if class_weight is not None:
                     raise ValueError("class_weight: expected either class_weight or sample_weight, got both")
-                weights = real_array(f"{prefix}sample_weight", single_array("sample_weight", sample_weight))
-            arrays = {f"{prefix}x": inputs, f"{prefix}y": targets, f"{prefix}sample_weight": weights}
-            check_lengths(**arrays)
-            shape = (len(inputs), *self.output_shape_for(inputs.shape)[1:])
+                weights = single_input("sample_weight", sample_weight)
+                if not isinstance(weights, Packed):
+                    weights = real_array(f"{prefix}sample_weight", weights)
+            check_counts(**{f"{prefix}x": inputs, f"{prefix}y": values, f"{prefix}sample_weight": weights})
+            shape = (len(inputs), *outputs[1:])
+            if packed is not None:
+                values, shape = values.values, (len(packed.values), *outputs[2:])
+                if weights is not None:
+                    weights = step_weights(f"{prefix}sample_weight", weights, packed)
+            elif isinstance(weights, Packed):
+                raise ValueError(
+                    f"{prefix}sample_weight: expected an array, got sequences of unequal lengths"
+                )
+            rows = shape[:-1] if len(shape) > 1 else shape
             dtype = self.output_dtype
-            resolved = self._resolved or self._resolve(targets.shape, shape)
+            resolved = self._resolved or self._resolve(values.shape, shape)
             if class_weight is not None:
-                weights = class_weights(class_weight, targets)
+                weights = class_weights(class_weight, values, len(rows))
             if weights is not None:
-                rows = shape[:-1] if len(shape) > 1 else shape
                 weights = weights_for(weights, rows, dtype, f"{prefix}sample_weight")
-            targets = resolved.loss.targets(targets, shape, dtype, f"{prefix}y")
-            resolved.check_metrics(targets, shape, dtype)
+            values = resolved.loss.targets(values, shape, dtype, f"{prefix}y")
+            resolved.check_metrics(values, shape, dtype)
+            if packed is not None:
+                values = packed.with_values(values)
+                weights = None if weights is None else packed.with_values(weights)
         self._resolved = resolved
         # Looked up once for all steps that follow.
         self._step_weights = self.trainable_weights
         self._step_has_penalties = self.has_penalties
-        return inputs, targets, weights
+        return inputs, values, weights
 
-    def _resolve(self, target_shape: Sequence[int], output_shape: Sequence[Any]) -> "_Resolved":
+    def _resolve(self, target_shape: Sequence[int], output_shape: Sequence[Any]) -> Resolved:
         loss = compiled.resolve_loss(self._loss, target_shape, output_shape)
         plain = compiled.resolve_metrics(self._metrics_given, target_shape, output_shape)
         weighted = compiled.resolve_metrics(self._weighted_given, target_shape, output_shape)
-        return _Resolved(loss, plain, weighted)
+        return Resolved(loss, plain, weighted)
 
     @property
     def output_dtype(self) -> str:
@@ -222,9 +256,9 @@ class Steps(Layer):
         assert self.optimizer is not None
         variables = self._step_weights
         with GradientTape() as tape:
-            tape._adopt(x)
-            outputs = self.run(x, training=True) if self._call_takes_training else self.run(x)
-            loss = self.compute_loss(x, y, outputs, weights)
+            tape._adopt(x.values if isinstance(x, Packed) else x)
+            outcome = self._outcome(x, y, weights, training=True)
+        loss = outcome.loss
         pairs = []
         if variables:
             if isinstance(loss, TracedArray):
@@ -235,21 +269,36 @@ class Steps(Layer):
                     f"loss: expected a loss that depends on the trainable weights of {self.name!r}, "
                     "got one that depends on none of them"
                 )
-        self._measure(loss, y, outputs, weights)
+        self._measure(outcome)
         if pairs:
             self.optimizer.step([g for g, _ in pairs], [v for _, v in pairs])
         return self.metric_results()
 
     def test_step(self, data: Batch) -> dict[str, float]:
         """Evaluates one batch; arguments and result as train_step."""
-        x, y, weights = data
-        outputs = self.run(x, training=False) if self._call_takes_training else self.run(x)
-        self._measure(self.compute_loss(x, y, outputs, weights), y, outputs, weights)
+        self._measure(self._outcome(*data, training=False))
         return self.metric_results()
 
-    def predict_step(self, x: NDArray[Any]) -> Any:
+    def predict_step(self, x: Samples) -> Any:
         """Returns the outputs for one batch."""
-        return self.run(x, training=False) if self._call_takes_training else self.run(x)
+        return self.run(x, training=False)
+
+    def _outcome(self, x: Any, y: Any, weights: Any, training: bool) -> "_Outcome":
+        assert self._resolved is not None
+        outputs, mask = self.run_with_mask(x, training=training)
+        if isinstance(outputs, Packed):
+            # From here on every timestep is a sample of its own.
+            outputs, y = outputs.values, y.values
+            weights = None if weights is None else weights.values
+        counted = weights
+        if mask is not None:
+            loss: Loss = self._resolved.loss
+            shape, dtype = outputs.shape[:-1], outputs.dtype
+            counted = loss.masked_weights(mask, shape, dtype, weights)
+            mask = mask.astype(dtype).reshape(mask.shape + (1,) * (len(shape) - mask.ndim))
+            weights = mask if weights is None else mask * weights
+        loss_value = self.compute_loss(x, y, outputs, counted)
+        return _Outcome(loss_value, y, value(outputs), mask, weights, len(x))
 
     def compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:  # noqa: ARG002
         """Returns the compiled loss plus the penalties of weights and activities, a scalar."""
@@ -261,48 +310,29 @@ class Steps(Layer):
                 total = total + penalty
         return total
 
-    def _measure(self, loss: Any, y: Any, outputs: Any, weights: Any) -> None:
+    def _measure(self, outcome: "_Outcome") -> None:
         resolved = self._resolved
         assert resolved is not None
-        batch = len(y)
-        resolved.tracker.total += float(value(loss)) * batch
-        resolved.tracker.count += batch
-        plain = value(outputs)
+        resolved.tracker.total += float(value(outcome.loss)) * outcome.samples
+        resolved.tracker.count += outcome.samples
         for metric in resolved.plain:
-            metric.update_state(y, plain)
+            if outcome.mask is None:
+                metric.update_state(outcome.y, outcome.outputs)
+            else:
+                metric.update_state(outcome.y, outcome.outputs, outcome.mask)
         for metric in resolved.weighted:
-            metric.update_state(y, plain, weights)
+            metric.update_state(outcome.y, outcome.outputs, outcome.weights)
 
 
-class _Resolved:
-    """Loss and metrics of one compile(), settled by the shapes of the first data."""
+class _Outcome(NamedTuple):
+    """What one batch gave: the loss, and what metrics look at, with the mask as weights of 0 and 1."""
 
-    def __init__(self, loss: Loss, plain: list[Metric], weighted: list[Metric]) -> None:
-        self.loss = loss
-        self.plain = plain
-        self.weighted = weighted
-        self.names = compiled.name_metrics(plain, weighted)
-        self.tracker = metrics_module.Mean(name="loss")
-        self._checked_shapes: Any = None
-
-    def check_metrics(self, targets: NDArray[Any], output_shape: tuple[int, ...], dtype: DTypeLike) -> None:
-        """Tries timeloom's own metrics on one sample if targets or outputs have another shape than before.
-
-        Raises:
-            ValueError: If a metric does not take targets of that shape.
-        """
-        shapes = (targets.shape[1:], output_shape[1:])
-        if shapes == self._checked_shapes:
-            return
-        outputs = np.full((1, *output_shape[1:]), 0.5, dtype)
-        for name, metric in zip(self.names, (*self.plain, *self.weighted), strict=True):
-            # A function of the user's own is not called on outputs that no model gave.
-            if isinstance(metric, MeanMetricWrapper) and type(metric) is not MeanMetricWrapper:
-                try:
-                    metric.values(targets[:1], outputs)
-                except ValueError as error:
-                    raise ValueError(f"metrics: expected targets that {name!r} takes, got {error}") from error
-        self._checked_shapes = shapes
+    loss: Any
+    y: Any
+    outputs: Any
+    mask: Any
+    weights: Any
+    samples: int
 
 
 def _name_of(entry: Any) -> str:
@@ -310,7 +340,10 @@ def _name_of(entry: Any) -> str:
 
 
 def concatenated(parts: list[Any]) -> Any:
-    """Joins the outputs of all batches, output by output where there are several."""
-    if isinstance(parts[0], tuple):
-        return [np.concatenate([part[i] for part in parts]) for i in range(len(parts[0]))]
+    """Joins the outputs of all batches, output by output where there are several; a Packed becomes a list."""
+    if isinstance(parts[0], (tuple, list)):
+        return [concatenated([part[i] for part in parts]) for i in range(len(parts[0]))]
+    if isinstance(parts[0], Packed):
+        values, lengths = ([getattr(part, name) for part in parts] for name in ("values", "lengths"))
+        return Packed(np.concatenate(values), np.concatenate(lengths)).split()
     return np.concatenate(parts)

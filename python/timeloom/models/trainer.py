@@ -1,5 +1,6 @@
 """The loops: fit, evaluate, predict and their forms for a single batch."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,9 +39,14 @@ class Trainer(Steps):
     ) -> History:
         """Trains.
 
+        Masked timesteps count neither in the loss, which is the mean over the valid ones of a batch, nor in
+        the metrics.
+
         Args:
-            x: Inputs, samples first, of any real dtype and layout; cast once.
-            y: Targets.
+            x: Inputs, samples first, of any real dtype and layout; cast once. Sequences of unequal lengths
+                come as a list of arrays [timesteps, ...] (or as a Packed), and are computed without padding.
+            y: Targets. For a model that returns sequences, and sequences of unequal lengths, a list of arrays
+                of those lengths.
             batch_size: Positive integer. Default None: 32.
             epochs: Number of the last epoch. Default 1.
             verbose: ``"auto"`` or 1 for a bar, 2 for a line per epoch, 0 for silence. Default ``"auto"``.
@@ -49,7 +55,8 @@ class Trainer(Steps):
             validation_data: Tuple of x and y, and sample weights if wanted; overrides validation_split.
             shuffle: True, False or ``"batch"`` (only inside each batch). Default True.
             class_weight: Dict from class to weight; not with sample_weight. Default None.
-            sample_weight: One weight per sample, or per sample and timestep. Default None.
+            sample_weight: One weight per sample, or per sample and timestep (a list of arrays for sequences
+                of unequal lengths). Default None.
             initial_epoch: Number of the first epoch. Default 0.
             steps_per_epoch: Batches in an epoch. Default None: all. Otherwise an epoch goes on where the
                 one before stopped, and starts anew when the data is used up.
@@ -79,7 +86,9 @@ class Trainer(Steps):
             validation_steps = positive_integer("validation_steps", validation_steps)
         if validation_batch_size is not None:
             validation_batch_size = positive_integer("validation_batch_size", validation_batch_size)
-        with self.or_as_before():
+        with contextlib.ExitStack() as guard:
+            # Until the first step is done, an error leaves the model as it was.
+            guard.enter_context(self.or_as_before())
             data = self.ready(x, y, sample_weight, class_weight)
             held_out: Batch | None = None
             if validation_data is not None:
@@ -96,32 +105,33 @@ class Trainer(Steps):
                 size = validation_batch_size or batch_size
                 validation = Batches(held_out, size, validation_steps)
             hooks = self._hooks(callbacks, verbose, epochs, batches.steps, add_history=True)
-        history = hooks.history
-        if history is None:
-            history = History()
-            hooks.append(history)
-        history.set_model(self)
-        self.history = history
-        self.stop_training = False
-        logs: dict[str, float] = {}
-        hooks.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
-            self.reset_metrics()
-            hooks.on_epoch_begin(epoch)
-            for step, batch in enumerate(batches):
-                hooks.on_train_batch_begin(step)
-                logs = self.train_step(batch)
-                hooks.on_train_batch_end(step, logs)
+            history = hooks.history
+            if history is None:
+                history = History()
+                hooks.append(history)
+            history.set_model(self)
+            self.history = history
+            self.stop_training = False
+            logs: dict[str, float] = {}
+            hooks.on_train_begin()
+            for epoch in range(initial_epoch, epochs):
+                self.reset_metrics()
+                hooks.on_epoch_begin(epoch)
+                for step, batch in enumerate(batches):
+                    hooks.on_train_batch_begin(step)
+                    logs = self.train_step(batch)
+                    guard.close()
+                    hooks.on_train_batch_end(step, logs)
+                    if self.stop_training:
+                        break
+                if validation is not None and validates(epoch + 1):
+                    measured = self._test_loop(validation, hooks)
+                    validated = {f"val_{name}": result for name, result in measured.items()}
+                    logs = dict(sorted({**logs, **validated}.items()))
+                hooks.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
-            if validation is not None and validates(epoch + 1):
-                measured = self._test_loop(validation, hooks)
-                validated = {f"val_{name}": result for name, result in measured.items()}
-                logs = dict(sorted({**logs, **validated}.items()))
-            hooks.on_epoch_end(epoch, logs)
-            if self.stop_training:
-                break
-        hooks.on_train_end(logs)
+            hooks.on_train_end(logs)
         return history
 
     def evaluate(
@@ -158,7 +168,7 @@ class Trainer(Steps):
         with self.or_as_before():
             batches = Batches(self.ready(x, y, sample_weight), batch_size, steps)
             hooks = self._hooks(callbacks, verbose, 1, batches.steps)
-        logs = self._test_loop(batches, hooks)
+            logs = self._test_loop(batches, hooks)
         return logs if return_dict else self._in_order(logs)
 
     def predict(
@@ -179,8 +189,8 @@ class Trainer(Steps):
             callbacks: As fit.
 
         Returns:
-            An array of the model's dtype with the samples first, a list of arrays for several outputs. No
-            samples give no outputs.
+            An array of the model's dtype with the samples first, a list of arrays for several outputs, and a
+            list of one array per sequence for sequences of unequal lengths. No samples give no outputs.
 
         Raises:
             ValueError: If the shape does not fit.
@@ -190,17 +200,16 @@ class Trainer(Steps):
             inputs = self.ready_inputs("x", x)
             batches = Batches((inputs, None, None), batch_size, steps)
             hooks = self._hooks(callbacks, verbose, 1, batches.steps)
-        if len(inputs) == 0:
-            return concatenated([self.predict_step(inputs)])
-        parts = []
-        hooks.on_predict_begin()
-        for step, (rows, _, _) in enumerate(batches):
-            hooks.on_predict_batch_begin(step)
-            outputs = self.predict_step(rows)
-            parts.append(outputs)
-            hooks.on_predict_batch_end(step, {"outputs": outputs})
-        hooks.on_predict_end()
-        return concatenated(parts)
+            parts = []
+            if len(inputs):
+                hooks.on_predict_begin()
+                for step, (rows, _, _) in enumerate(batches):
+                    hooks.on_predict_batch_begin(step)
+                    outputs = self.predict_step(rows)
+                    parts.append(outputs)
+                    hooks.on_predict_batch_end(step, {"outputs": outputs})
+                hooks.on_predict_end()
+            return concatenated(parts or [self.predict_step(inputs)])
 
     # ---- single batches -----------------------------------------------------------------------------------
 
@@ -228,9 +237,10 @@ class Trainer(Steps):
             ValueError: As fit.
         """
         self.require_compiled("train_on_batch")
-        data = self.ready(x, y, sample_weight, class_weight)
-        self.reset_metrics()
-        logs = self.train_step(data)
+        with self.or_as_before():
+            data = self.ready(x, y, sample_weight, class_weight)
+            self.reset_metrics()
+            logs = self.train_step(data)
         return logs if return_dict else self._in_order(logs)
 
     def test_on_batch(
@@ -238,14 +248,16 @@ class Trainer(Steps):
     ) -> Any:
         """Measures loss and metrics of one batch; arguments and result as evaluate."""
         self.require_compiled("test_on_batch")
-        data = self.ready(x, y, sample_weight)
-        self.reset_metrics()
-        logs = self.test_step(data)
+        with self.or_as_before():
+            data = self.ready(x, y, sample_weight)
+            self.reset_metrics()
+            logs = self.test_step(data)
         return logs if return_dict else self._in_order(logs)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Computes the outputs of one batch; the result as predict."""
-        return concatenated([self.predict_step(self.ready_inputs("x", x))])
+        with self.or_as_before():
+            return concatenated([self.predict_step(self.ready_inputs("x", x))])
 
     # ---- parts --------------------------------------------------------------------------------------------
 
