@@ -121,6 +121,11 @@ def test_nan_gradient_propagates():
         ),
         (lambda: optimizers.SGD(learning_rate="fast"), ValueError, "learning_rate: expected"),
         (lambda: optimizers.SGD(learning_rate=-1.0), ValueError, "learning_rate: expected"),
+        (
+            lambda: optimizers.SGD(float("inf")),
+            ValueError,
+            "learning_rate: expected a finite number, got inf",
+        ),
         (lambda: optimizers.SGD(momentum=2.0), ValueError, "momentum: expected"),
         (lambda: optimizers.Adam(beta_1=1.0), ValueError, "beta_1: expected"),
         (lambda: optimizers.Adam(learning_rat=1.0), ValueError, "learning_rat: expected"),

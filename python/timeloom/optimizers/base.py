@@ -1,5 +1,6 @@
 """The base of all optimizers: settings, clipping, slots, and one call of the kernels for all parameters."""
 
+import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
@@ -314,7 +315,10 @@ class Optimizer:
 def _learning_rate(value: Any) -> float:
     if callable(value) and not isinstance(value, Variable):
         raise NotImplementedError("learning_rate: expected a number, got a schedule: not implemented yet")
-    return number("learning_rate", value, 0.0)
+    rate = number("learning_rate", value, 0.0)
+    if math.isinf(rate):
+        raise ValueError(f"learning_rate: expected a finite number, got {value!r}")
+    return rate
 
 
 def _factors(limit: float, norms: NDArray[Any]) -> NDArray[np.float64]:
