@@ -159,8 +159,8 @@ HUGE = 2**63 - 1
         ([0, 3], [3, 3], [0, 1], ValueError, "inside 5 steps, got one from 3 of 3 steps"),
         ([0, HUGE], [3, HUGE], [1], ValueError, "inside 5 steps"),
         ([0, 6], [3, 0], [1], ValueError, "inside 5 steps, got one from 6 of 0 steps"),
-        ([0, -1], [3, 1], [1], ValueError, "starts: expected integers of at least 0, got -1"),
-        ([0, 3], [3, -2], [1], ValueError, "lengths: expected integers of at least 0, got -2"),
+        ([0, -1], [3, 1], [1], ValueError, "inside 5 steps, got one from -1 of 1 steps"),
+        ([0, 3], [3, -2], [1], ValueError, "inside 5 steps, got one from 3 of -2 steps"),
         ([0], [3, 2], [1], ValueError, "starts: expected one for each of 2 lengths, got 1"),
         (
             np.array([0, 2**63], np.uint64),

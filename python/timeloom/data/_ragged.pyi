@@ -15,6 +15,9 @@ def fill_from_lists(
     nested: bool,
     cut_before: bool,
 ) -> tuple[str, int, int, int] | None: ...
+def plan_runs(
+    starts: Positions, lengths: Positions, rows: Positions, steps: int, plan: Positions
+) -> tuple[int, int]: ...
 def copy_runs(
     source: npt.NDArray[np.uint8],
     sources: Positions,

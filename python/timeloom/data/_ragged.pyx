@@ -216,6 +216,36 @@ def fill_from_lists(
     return None
 
 
+def plan_runs(
+    const Py_ssize_t[::1] starts,
+    const Py_ssize_t[::1] lengths,
+    const Py_ssize_t[::1] rows,
+    Py_ssize_t steps,
+    Py_ssize_t[:, ::1] plan,
+):
+    """Writes `plan` [3, rows]: where each chosen sequence begins, its length, and where it goes when packed.
+
+    A negative row counts from the end. `steps` is what the sequences must lie inside.
+
+    Returns:
+        (sum of the chosen lengths, -1), or (a partial sum, the index of the first row that was refused).
+    """
+    cdef Py_ssize_t index, row, total = 0, count = lengths.shape[0]
+    if starts.shape[0] != count or plan.shape[0] != 3 or plan.shape[1] != rows.shape[0]:
+        return 0, 0
+    for index in range(rows.shape[0]):
+        row = rows[index]
+        if row < 0:
+            row += count
+        if not 0 <= row < count or lengths[row] < 0 or not 0 <= starts[row] <= steps - lengths[row]:
+            return total, index
+        plan[0, index] = starts[row]
+        plan[1, index] = lengths[row]
+        plan[2, index] = total
+        total += lengths[row]
+    return total, -1
+
+
 def copy_runs(
     const unsigned char[:, ::1] source,
     const Py_ssize_t[::1] sources,

@@ -123,31 +123,26 @@ def gather(
     source = np.asarray(values)
     if source.ndim == 0 or source.dtype.hasobject:
         raise ValueError(f"values: expected an array of numbers, got {source.dtype} of {source.ndim} axes")
-    begins, counts = checked_counts("starts", starts), checked_counts("lengths", lengths)
+    begins, counts, chosen = (
+        _integers("starts", starts),
+        _integers("lengths", lengths),
+        _integers("rows", rows),
+    )
     if begins.shape != counts.shape:
         raise ValueError(f"starts: expected one for each of {len(counts)} lengths, got {len(begins)}")
-    chosen = _integers("rows", rows)
-    try:
-        taken, sources = counts.take(chosen), begins.take(chosen)
-    except IndexError:
-        worst = chosen.max() if chosen.max() >= len(counts) else chosen.min()
-        raise IndexError(f"rows: expected numbers below {len(counts)}, got {worst}") from None
-    # Checked before the sum, which a wrong length would turn into a wrong allocation.
-    outside = np.flatnonzero(taken > len(source) - sources)
-    if outside.size:
-        row = int(outside[0])
+    plan = np.empty((3, len(chosen)), np.intp)
+    total, refused = _ragged.plan_runs(begins, counts, chosen, len(source), plan)
+    if refused >= 0:
+        row = int(chosen[refused])
+        if not -len(counts) <= row < len(counts):
+            raise IndexError(f"rows: expected numbers below {len(counts)}, got {row}")
         raise ValueError(
             f"starts, lengths: expected sequences inside {len(source)} steps, "
-            f"got one from {sources[row]} of {taken[row]} steps"
+            f"got one from {begins[row]} of {counts[row]} steps"
         )
-    targets = np.zeros(len(taken), np.intp)
-    np.cumsum(taken[:-1], out=targets[1:])
-    out = np.empty((int(taken.sum()), *source.shape[1:]), source.dtype)
-    copied = _ragged.copy_runs(
-        as_bytes(np.ascontiguousarray(source), 1), sources, taken, as_bytes(out, 1), targets
-    )
-    assert copied == -1
-    return out, taken.astype(np.int64, copy=False)
+    out = np.empty((total, *source.shape[1:]), source.dtype)
+    _ragged.copy_runs(as_bytes(np.ascontiguousarray(source), 1), plan[0], plan[1], as_bytes(out, 1), plan[2])
+    return out, plan[1].astype(np.int64)
 
 
 def unpack(values: npt.NDArray[Any], lengths: npt.ArrayLike) -> list[npt.NDArray[Any]]:
