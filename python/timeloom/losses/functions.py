@@ -183,7 +183,7 @@ def weights_for(
     """
     weights = real_array(name, sample_weight, dtype)
     shape = tuple(shape)
-    if weights.ndim == len(shape) + 1 and weights.shape[-1] == 1:
+    while weights.ndim > 1 and weights.shape[-1] == 1 and weights.shape != shape[: weights.ndim]:
         weights = weights[..., 0]
     if weights.shape != shape[: weights.ndim] or weights.ndim == 0:
         raise ValueError(
