@@ -1,5 +1,6 @@
 import math
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ def test_tester_measures_all_streams_from_empty_states():
 def test_progress_lowers_the_rate_and_stops_in_time(monkeypatch):
     set_random_seed(0)
     clock = iter(np.arange(0, 6000, 24.0))
-    monkeypatch.setattr(char_rnn.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(char_rnn, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
     monkeypatch.setattr(char_rnn, "CHUNK", 2)
     corpus = char_rnn.make_corpus(*char_rnn.hold_out(LINE * 400))
     network, points = char_rnn.train(corpus, units=8, minutes=4.0, passes=100)

@@ -47,7 +47,7 @@ STREAMS, TIMESTEPS = 16, 64
 LEARNING_RATE = 3e-3
 EMBEDDING = 64
 # Steps after which the network is tested: the points of the curve, and where a run may end.
-CHUNK = 200
+CHUNK = 400
 # Held-out characters of a point of the curve; the last figure is for all of them.
 CURVE_CHARACTERS = 32768
 SHORTEST_TEXT = 1000
@@ -382,8 +382,11 @@ def draw(points: Sequence[Point], rules: dict[str, float], path: Path) -> bool:
         return False
     axes = figure.subplots()
     minutes = [point.minutes for point in points]
-    axes.plot(minutes, [point.training for point in points], color="0.6", label="LSTM, training text")
-    axes.plot(minutes, [point.held_out for point in points], color="tab:red", label="LSTM, held-out text")
+    for label, color, values in (
+        ("LSTM, training text", "0.6", [point.training for point in points]),
+        ("LSTM, held-out text", "tab:red", [point.held_out for point in points]),
+    ):
+        axes.plot(minutes, values, color=color, marker=".", label=label)
     for (name, value), style in zip(rules.items(), (":", "--"), strict=True):
         axes.axhline(value, color="0.3", linestyle=style, label=f"{name}, held-out text")
     axes.set(xlabel="minutes", ylabel="nats per character", title="Learning to write")
