@@ -215,7 +215,7 @@ class Bidirectional(Layer):
     def __call__(
         self, inputs: Any, initial_state: Any = None, mask: Any = None, training: Any = False, **kwargs: Any
     ) -> Any:
-        count = sum(len(flatten(getattr(one, "_sizes", [None]))) for one in self._layers())
+        count = sum(getattr(one, "_state_count", 1) for one in self._layers())
         inputs, initial_state = call_inputs(inputs, initial_state, count)
         given = {"initial_state": initial_state, "mask": mask}
         more = {name: value for name, value in given.items() if value is not None}
@@ -231,7 +231,9 @@ class Bidirectional(Layer):
         for layer, states in zip(self._layers(), self._halves(initial_state), strict=True):
             given = {"initial_state": states, "mask": mask}
             more = {name: value for name, value in given.items() if value is not None}
-            outputs = layer(sequences, training=training, **more)
+            # The inputs have been checked and both layers built; states are theirs to check.
+            run = layer.run if states is None else layer
+            outputs = run(sequences, training=training, **more)
             found.append(list(outputs) if self.return_state else [outputs])
         (forward, *states_forward), (backward, *states_backward) = found
         if self._flips:

@@ -16,7 +16,7 @@ from timeloom.arrays import shape_text
 from timeloom.autograd import TracedArray
 from timeloom.layers.base import Layer
 from timeloom.layers.shapes import Shape
-from timeloom.layers.states import check_states, state_sizes
+from timeloom.layers.states import check_states
 from timeloom.ops.recurrent import cells
 from timeloom.variables import Variable
 
@@ -167,6 +167,7 @@ class RecurrentCell(Layer):
         self._zoneout_rates = rates if several else rates * states
         self.state_size: int | list[int] = self.units if states == 1 else [self.units] * states
         self.output_size = self.units
+        self._sizes = [self.units] * states
         super().__init__(**kwargs)
         self._generator = np.random.default_rng(backend.next_seed() if self.seed is None else self.seed)
         self._input_mask: NDArray[Any] | None = None
@@ -334,7 +335,7 @@ class RecurrentCell(Layer):
         # What a layer or a loop hands in is ready.
         if isinstance(states, (list, tuple)) or not isinstance(states, (TracedArray, Variable)):
             batch = len(inputs)
-            checked = check_states(self, state_sizes(self), states, batch, self.dtype)
+            checked = check_states(self, self._sizes, states, batch, self.dtype)
             states = checked if isinstance(states, (list, tuple)) else checked[0]
         return super().__call__(inputs, states, *args, **kwargs)
 

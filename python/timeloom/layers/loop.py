@@ -54,10 +54,12 @@ def walk(cell: Any, sequences: Any, states: Any, how: Walk) -> tuple[Any, list[A
     Returns:
         The outputs, and the final states nested as the cell's are.
     """
-    own = getattr(type(cell), "get_initial_state", None)
-    if states is None and own is not RecurrentCell.get_initial_state:
+    walks = getattr(cell, "walks", False)
+    # The kernels take zeros for None.
+    from_zero = walks and getattr(type(cell), "get_initial_state", None) is RecurrentCell.get_initial_state
+    if states is None and not from_zero:
         states = zero_states(cell, how.batch(sequences), getattr(cell, "dtype", str(sequences.dtype)))
-    if getattr(cell, "walks", False):
+    if walks:
         outputs, finals = cell.walk(sequences, states, how)
         return outputs, finals
     if how.lengths is None:

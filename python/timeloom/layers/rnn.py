@@ -125,6 +125,7 @@ class RNN(Layer):
         size = cell.state_size
         self.state_size = list(size) if isinstance(size, (list, tuple)) else [size]
         self._sizes = state_sizes(cell)
+        self._state_count = len(flatten(self._sizes))
         # Of a stateful layer: Variables, nested as the cell's states.
         self.states: list[Any] | None = None
         if isinstance(flatten([getattr(cell, "cells", cell)])[0], RecurrentCell):
@@ -231,7 +232,7 @@ class RNN(Layer):
     ) -> Any:
         not_implemented("constants", kwargs.pop("constants", None), (None,))
         no_more(type(self).__name__, kwargs)
-        inputs, initial_state = call_inputs(inputs, initial_state, len(flatten(self._sizes)))
+        inputs, initial_state = call_inputs(inputs, initial_state, self._state_count)
         more = {} if mask is None else {"mask": mask}
         if initial_state is not None:
             batch = len(inputs) if hasattr(inputs, "__len__") else inputs.shape[0]
@@ -263,7 +264,7 @@ class RNN(Layer):
             if initial_state is None:
                 # Copies: a tape asks that Variables stay as they are until the gradient.
                 initial_state = mapped(Variable.numpy, self.states)
-        elif initial_state is not None:
+        elif initial_state is not None and not _has_form(initial_state, self._sizes):
             initial_state = check_count(self, self._sizes, initial_state)
         outputs, finals = walk(self.cell, steps, initial_state, how)
         if self.stateful:
@@ -294,3 +295,8 @@ class RNN(Layer):
         """Builds the unbuilt layer that get_config wrote; custom_objects: cells of your own by class name."""
         settings = dict(config)
         return cls(restored(settings.pop("cell"), custom_objects), **settings)
+
+
+def _has_form(states: Any, sizes: list[Any]) -> bool:
+    """Whether states come as __call__ leaves them; a subclass may hand them to `call` as a user would."""
+    return isinstance(states, list) and len(states) == len(sizes)

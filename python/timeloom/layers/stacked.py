@@ -79,6 +79,7 @@ class StackedRNNCells(Layer):
                     cell.build_for(input_shape)
                 nest_paths(self, cell)
             input_shape = (input_shape[0], output_size(cell))
+        self.input_features = getattr(self.cells[0], "input_features", None)
 
     def walk(self, sequences: Any, states: Any = None, how: Walk | None = None) -> tuple[Any, list[Any]]:
         """Runs the cells over whole sequences; arguments and results as RecurrentCell.walk."""

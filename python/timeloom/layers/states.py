@@ -3,6 +3,7 @@
 Here belongs what layers ask of such nested lists; what the states mean stands with the cells.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,18 @@ from timeloom.arrays import real_array, shape_text
 from timeloom.autograd import TracedArray, value
 from timeloom.variables import Variable
 
-__all__ = ["call_inputs", "check_states", "flatten", "mapped", "pack_like", "state_sizes", "zero_states"]
+__all__ = [
+    "call_inputs",
+    "check_count",
+    "check_states",
+    "flatten",
+    "mapped",
+    "pack_like",
+    "state_sizes",
+    "states_or_as_before",
+    "step_mask",
+    "zero_states",
+]
 
 
 def flatten(nested: Any) -> list[Any]:
@@ -74,7 +86,7 @@ def zero_states(cell: Any, batch: int, dtype: str) -> list[Any]:
 
 
 def check_count(owner: Any, sizes: list[Any], states: Any) -> list[Any]:
-    """Returns states in the nested form of their sizes; they may come flat, a single one alone.
+    """Returns states in the nested form of their sizes; they may come flat, or a single one alone.
 
     Raises:
         ValueError: If their number differs.
@@ -100,30 +112,53 @@ def check_states(owner: Any, sizes: list[Any], states: Any, batch: int, dtype: s
     Raises:
         ValueError: If the number or a shape differs.
     """
-    packed = check_count(owner, sizes, states)
-    leaves = []
-    for size, state in zip(flatten(sizes), flatten(packed), strict=True):
+
+    def checked(size: int, state: Any) -> Any:
         array = state
         if not isinstance(state, (TracedArray, Variable)):
             array = real_array("initial_state", state, dtype)
-        if tuple(array.shape) != (batch, size):
+        if array.shape != (batch, size):
             expected = shape_text((batch, size))
             raise ValueError(f"initial_state: expected shape {expected}, got {shape_text(array.shape)}")
-        leaves.append(array)
-    again: list[Any] = pack_like(sizes, leaves)
-    return again
+        return array
+
+    leaves, expected = flatten(states), flatten(sizes)
+    if len(leaves) != len(expected):
+        check_count(owner, sizes, states)
+    leaves = [checked(size, state) for size, state in zip(expected, leaves, strict=True)]
+    packed: list[Any] = pack_like(sizes, leaves)
+    return packed
 
 
 def call_inputs(inputs: Any, initial_state: Any, count: int) -> tuple[Any, Any]:
     """Returns inputs and initial_state apart, where Keras 2 wrote them as one list: layer([x, h, c]).
 
-    Data as plain lists have numbers where these have arrays.
+    A batch as a list of sequences has arrays of one rank, here the inputs have an axis more than the states.
     """
     if initial_state is None and isinstance(inputs, (list, tuple)):
         leaves = flatten(inputs)
-        if len(leaves) == count + 1 and all(hasattr(leaf, "shape") for leaf in leaves):
+        ranks = [getattr(leaf, "ndim", 0) for leaf in leaves]
+        if len(leaves) == count + 1 and ranks[0] > max(ranks[1:]) and min(ranks) > 0:
             return leaves[0], leaves[1:]
     return inputs, initial_state
+
+
+@contextlib.contextmanager
+def states_or_as_before(owner: Any) -> Iterator[None]:
+    """Puts the states of stateful layers back if an error ends the with block.
+
+    Args:
+        owner: A layer or model, with flat_parts().
+    """
+    parts = [part for part in owner.flat_parts() if getattr(part, "stateful", False)]
+    found = {id(state): state for part in parts for state in flatten(getattr(part, "states", None))}
+    held = [(state, state.numpy()) for state in found.values() if isinstance(state, Variable)]
+    try:
+        yield
+    except BaseException:
+        for state, before in held:
+            state.assign(before)
+        raise
 
 
 def step_mask(mask: Any, batch: int, timesteps: int) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -11,6 +11,7 @@ from timeloom.arrays import real_array
 from timeloom.autograd import GradientTape, TracedArray, value
 from timeloom.layers import Layer
 from timeloom.layers.shapes import Shape
+from timeloom.layers.states import states_or_as_before
 from timeloom.losses import Loss
 from timeloom.losses.functions import weights_for
 from timeloom.metrics import Metric
@@ -255,7 +256,7 @@ class Steps(Layer):
         x, y, weights = data
         assert self.optimizer is not None
         variables = self._step_weights
-        with GradientTape() as tape:
+        with states_or_as_before(self), GradientTape() as tape:
             tape._adopt(x.values if isinstance(x, Packed) else x)
             outcome = self._outcome(x, y, weights, training=True)
         loss = outcome.loss
