@@ -53,6 +53,10 @@ class Model(Trainer):
         return any(getattr(part, "stateful", False) for part in self.flat_parts() if part is not self)
 
     @property
+    def _builds_with_batch(self) -> bool:  # type: ignore[override]
+        return self.stateful
+
+    @property
     def input_shape(self) -> Shape:
         """The shape of the inputs, batch first, None where any size may come.
 

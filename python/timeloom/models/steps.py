@@ -155,7 +155,8 @@ class Steps(Layer):
         if inputs.ndim == 0:
             raise ValueError(f"{name}: expected at least one dimension, got a single number")
         if not self.built:
-            self.build_for(inputs.shape)
+            # The rows here are those of all batches.
+            self.build_for((None, *inputs.shape[1:]))
         self.check_input_shape(inputs.shape)
         return inputs
 

@@ -1,0 +1,76 @@
+"""Models whose layers go on where the batch before stopped."""
+
+import numpy as np
+import pytest
+
+from timeloom import Input, Sequential
+from timeloom.layers import GRU, LSTM, Dense
+from timeloom.optimizers import SGD
+
+X = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")
+
+
+def stateful(timesteps=3, batch=2):
+    return Sequential(
+        [
+            Input(batch_shape=(batch, timesteps, 3)),
+            LSTM(4, stateful=True, return_sequences=True),
+            Sequential([Dense(4, activation="tanh"), GRU(4, stateful=True)]),
+            Dense(1),
+        ]
+    )
+
+
+def test_states_go_on_until_they_are_reset():
+    model = stateful()
+    assert model.stateful
+    first, second = (
+        model.predict(X[:, part], batch_size=2, verbose=0) for part in (slice(0, 3), slice(3, 6))
+    )
+    whole = stateful(timesteps=6)
+    whole.set_weights(model.get_weights())
+    np.testing.assert_array_equal(whole.predict(X, batch_size=2, verbose=0), second)
+    again = model.predict(X[:, :3], batch_size=2, verbose=0)
+    assert not np.array_equal(again, first)
+    model.reset_states()
+    np.testing.assert_array_equal(model.predict(X[:, :3], batch_size=2, verbose=0), first)
+
+
+def test_states_go_on_through_epochs_validation_and_evaluation():
+    model = stateful()
+    model.compile(SGD(0.0), "mse")
+    y = np.zeros((2, 1))
+    losses = model.fit(
+        X[:, :3], y, epochs=2, batch_size=2, shuffle=False, verbose=0, validation_data=(X[:, 3:], y)
+    ).history
+    model.reset_states()
+    expected = [
+        model.evaluate(X[:, part], y, batch_size=2, verbose=0)
+        for part in (slice(0, 3), slice(3, 6), slice(0, 3), slice(3, 6))
+    ]
+    assert losses["loss"] == pytest.approx(expected[::2], rel=1e-6)
+    assert losses["val_loss"] == pytest.approx(expected[1::2], rel=1e-6)
+    assert expected[0] != expected[2]
+
+
+def test_stateful_models_need_one_size_of_batch():
+    model = stateful()
+    with pytest.raises(ValueError, match=r"inputs: expected 2 rows for 'lstm.*', which is stateful, got 1"):
+        model.predict(X[:1, :3], verbose=0)
+    with pytest.raises(ValueError, match="batch_shape: expected the size of the batch for 'lstm"):
+        Sequential([Input((3, 3)), LSTM(4, stateful=True)])
+    for inner in (LSTM(4, stateful=True), Sequential([LSTM(4, stateful=True)])):
+        model = Sequential([inner])
+        with pytest.raises(ValueError, match="batch_shape: expected the size of the batch for 'lstm"):
+            model.predict(X, batch_size=1, verbose=0)
+        assert not model.built
+        # One call has one batch.
+        assert model(X).shape == (2, 4)
+
+
+def test_models_without_states_have_nothing_to_reset():
+    model = Sequential([LSTM(4), Dense(1)])
+    assert not model.stateful
+    first = model.predict(X, verbose=0)
+    model.reset_states()
+    np.testing.assert_array_equal(model.predict(X, verbose=0), first)
