@@ -56,6 +56,8 @@ class StackedRNNCells(Layer):
             kwargs["dtype"] = getattr(cells[0], "dtype", None)
         super().__init__(**kwargs)
         self.cells = list(cells)
+        if not self.trainable:
+            self.trainable = False  # reaches the cells
 
     @property
     def state_size(self) -> list[Any]:

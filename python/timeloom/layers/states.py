@@ -82,7 +82,13 @@ def zero_states(cell: Any, batch: int, dtype: str) -> list[Any]:
     if own is None:
         states: list[Any] = mapped(lambda size: np.zeros((batch, size), dtype), sizes)
         return states
-    return check_count(cell, sizes, own(batch_size=batch))
+    return check_count(cell, sizes, mapped(lambda state: _cast(state, dtype), own(batch_size=batch)))
+
+
+def _cast(state: Any, dtype: str) -> Any:
+    """What a tape may follow as it is, anything else as an array of that dtype."""
+    followed = isinstance(state, (TracedArray, Variable))
+    return state if followed else real_array("initial_state", state, dtype)
 
 
 def check_count(owner: Any, sizes: list[Any], states: Any) -> list[Any]:
@@ -114,9 +120,7 @@ def check_states(owner: Any, sizes: list[Any], states: Any, batch: int, dtype: s
     """
 
     def checked(size: int, state: Any) -> Any:
-        array = state
-        if not isinstance(state, (TracedArray, Variable)):
-            array = real_array("initial_state", state, dtype)
+        array = _cast(state, dtype)
         if array.shape != (batch, size):
             expected = shape_text((batch, size))
             raise ValueError(f"initial_state: expected shape {expected}, got {shape_text(array.shape)}")
