@@ -361,17 +361,14 @@ def report(corpus: Corpus, examiner: Examiner, nats: float, last: Point) -> dict
     print()
     for name, value in rules.items():
         verdict = "beats" if nats < value else "does NOT beat"
-        print(f"The LSTM {verdict} the {name}: {nats / value:.2f} times its nats.")
+        print(f"The LSTM {verdict} the {name}: {nats:.3f} against {value:.3f} nats per character.")
     # Held-out text always has names and words of its own: a small gap does not come from memorising.
     if last.training < 0.7 * nats:
         print(
             f"It needs only {last.training:.3f} for the training text, which it begins to know by heart:\n"
             "fewer --passes or --units, or more text, would serve it better."
         )
-    kilobytes = nats * size / math.log(256) / 1000
-    print(
-        f"Its predictions could store the held-out text in {kilobytes:.1f} kB instead of {size / 1000:.1f}."
-    )
+    print(f"Its predictions could store these {size} characters in {nats * size / math.log(256):.0f} bytes.")
     return rules
 
 
