@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from timeloom import Input, Model, Packed, Sequential, losses, utils
+from timeloom import GradientTape, Input, Model, Packed, Sequential, losses, utils
 from timeloom.layers import Activation, Dense, Dropout, Embedding, Flatten, Layer, Masking
 from timeloom.optimizers import SGD, Adam
 
@@ -206,7 +206,6 @@ def test_models_written_as_a_class_take_sequences():
     class Tagger(Model):
         def __init__(self):
             super().__init__()
-            self._takes_packed = True
             self.top = Dense(3, activation="softmax")
 
         def call(self, inputs):
@@ -217,6 +216,26 @@ def test_models_written_as_a_class_take_sequences():
     history = model.fit(X, LABELS, epochs=5, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
     assert [row.shape for row in model.predict(X, verbose=0)] == [(length, 3) for length in LENGTHS]
+
+
+def test_steps_of_ones_own_get_packed_batches():
+    class Own(Sequential):
+        def train_step(self, data):
+            x, y, weights = data
+            with GradientTape() as tape:
+                loss = self.compute_loss(x, y, self(x, training=True), weights)
+            gradients = tape.gradient(loss, self.trainable_weights)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+            return {"loss": float(loss)}
+
+    model, own = by_step(masking=False), Own([Dense(4), Activation("tanh"), Dense(3, activation="softmax")])
+    own.compile(Adam(0.05), "sparse_categorical_crossentropy")
+    own.build((None, None, 3))
+    own.set_weights(model.get_weights())
+    for each in (model, own):
+        each.fit(X, LABELS, sample_weight=ROW_WEIGHTS, shuffle=False, verbose=0)
+    for a, b in zip(model.get_weights(), own.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 REFUSED = [

@@ -22,6 +22,9 @@ class Sequential(Model):
     It builds at once if the first layer says its input shape (Input, input_shape, input_dim,
     batch_input_shape), and otherwise from the first data.
 
+    A mask (of Embedding(mask_zero=True) or Masking, or given as ``model(x, mask=...)``) goes from layer to
+    layer, and with the outputs to loss and metrics.
+
     Args:
         layers: List of layers. Default None: none yet, `add` brings them.
         trainable: Whether training changes the weights. Default True.
@@ -38,6 +41,34 @@ class Sequential(Model):
         >>> model = Sequential([LSTM(8, input_shape=(5, 1)), Dense(1)])
         >>> model.output_shape, model.count_params()
         ((None, 1), 329)
+
+        One to one: a vector in, a vector out, no time.
+
+        >>> import numpy as np
+        >>> from timeloom.layers import GRU, Input, RepeatVector, TimeDistributed
+        >>> one, many = np.ones((4, 3)), np.ones((4, 5, 3))  # 4 samples of 3 features; of 5 timesteps of them
+        >>> Sequential([Dense(8, activation="tanh"), Dense(2)]).predict(one, verbose=0).shape
+        (4, 2)
+
+        One to many: the vector at every timestep, for a layer that returns all of its outputs.
+
+        >>> stack = [RepeatVector(5), GRU(8, return_sequences=True), Dense(2)]
+        >>> Sequential(stack).predict(one, verbose=0).shape
+        (4, 5, 2)
+
+        Many to one: only the last output of a sequence.
+
+        >>> Sequential([GRU(8), Dense(2)]).predict(many, verbose=0).shape
+        (4, 2)
+
+        Many to many: an output for each timestep, or a sequence of another length made from the last one.
+
+        >>> stack = [GRU(8, return_sequences=True), TimeDistributed(Dense(2))]
+        >>> Sequential(stack).predict(many, verbose=0).shape
+        (4, 5, 2)
+        >>> stack = [GRU(8), RepeatVector(7), GRU(8, return_sequences=True), Dense(2)]
+        >>> Sequential(stack).predict(many, verbose=0).shape
+        (4, 7, 2)
     """
 
     _finds_input_shape = True

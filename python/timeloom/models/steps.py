@@ -302,10 +302,23 @@ class Steps(Layer):
         loss_value = self.compute_loss(x, y, outputs, counted)
         return _Outcome(loss_value, y, value(outputs), mask, weights, len(x))
 
-    def compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:  # noqa: ARG002
-        """Returns the compiled loss plus the penalties of weights and activities, a scalar."""
+    def compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None) -> Any:  # noqa: ARG002
+        """Returns the compiled loss plus the penalties of weights and activities, a scalar.
+
+        Args:
+            x: Inputs; not looked at here.
+            y: Targets as train_step gets them.
+            y_pred: Outputs.
+            sample_weight: As train_step gets them. Default None.
+            mask: Of the outputs, as run_with_mask returns it. Default None.
+        """
         assert self._resolved is not None
         loss: Loss = self._resolved.loss
+        if isinstance(y_pred, Packed):
+            y, y_pred = y.values, y_pred.values
+            sample_weight = None if sample_weight is None else sample_weight.values
+        if mask is not None:
+            sample_weight = loss.masked_weights(mask, y_pred.shape[:-1], y_pred.dtype, sample_weight)
         total = loss.reduce(loss.call_checked(y, y_pred), sample_weight)
         if self._step_has_penalties:
             for penalty in self.losses:
