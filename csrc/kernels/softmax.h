@@ -23,7 +23,7 @@ template <class V>
 TIMELOOM_INLINE typename V::scalar largest_element(const typename V::scalar* x, index size) noexcept {
   using Scalar = typename V::scalar;
   // max returns its second operand if either is NaN: the value so far.
-  V most = V::broadcast(-Scalar(__builtin_huge_val()));
+  V most = V::broadcast(-Scalar(TIMELOOM_INFINITY));
   index i = 0;
   for (; i + V::kLanes <= size; i += V::kLanes) most = max(V::load(x + i), most);
   Scalar lanes[V::kLanes];

@@ -1,4 +1,6 @@
 // Compiled once per ISA: every system header first, at global scope, then the floors inside the namespace.
+#include "base/compiler.h"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -6,8 +8,10 @@
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 #include <simde/x86/fma.h>
-#elif defined(__x86_64__)
+#elif defined(TIMELOOM_X86_64)
 #include <immintrin.h>
+#elif defined(TIMELOOM_AARCH64)
+#include <arm_neon.h>
 #endif
 
 #include "base/kernel_table.h"

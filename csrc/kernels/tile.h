@@ -14,7 +14,7 @@
 /// holds one vector of b and the broadcast elements of a, and 8 chains or more hide the latency of fma.
 template <class V>
 constexpr int tile_rows(int vectors) {
-  return (sizeof(V) == 64 ? 24 : 12) / vectors;
+  return kVectorRegisters * 3 / 4 / vectors;
 }
 
 /// How n rows are cut into tiles of nearly equal height: 32 rows at most 6 each are 6 6 5 5 5 5.

@@ -1,18 +1,20 @@
 /// The floating-point mode of a thread and the hint of a spinning one: what differs by processor family.
 #pragma once
 
-#if defined(__x86_64__) || defined(_M_X64)
+#include "base/compiler.h"
+
+#if defined(TIMELOOM_X86_64)
 #include <immintrin.h>
-#elif defined(__aarch64__) && defined(__GNUC__)
-#include <cstdint>
 #endif
+
+#include <cstdint>
 
 namespace timeloom {
 
 /// While it lives, denormal inputs and results of this thread count as zero; the mode before is restored.
 class DenormalsAreZero {
  public:
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(TIMELOOM_X86_64)
   DenormalsAreZero() : before_(_mm_getcsr()) { _mm_setcsr(before_ | kFlushToZero | kDenormalsAreZero); }
   ~DenormalsAreZero() { _mm_setcsr((_mm_getcsr() & kKeptFlags) | (before_ & ~kKeptFlags)); }
 
@@ -21,15 +23,16 @@ class DenormalsAreZero {
   static constexpr unsigned kDenormalsAreZero = 0x0040;
   static constexpr unsigned kKeptFlags = 0x003f;  // exception flags raised meanwhile stay raised
   unsigned before_;
-#elif defined(__aarch64__) && defined(__GNUC__)
+#elif defined(TIMELOOM_AARCH64)
+  // FZ of the FPCR acts on inputs and results of both precisions; the exception flags stand in the FPSR.
   DenormalsAreZero() {
-    asm volatile("mrs %0, fpcr" : "=r"(before_));
-    asm volatile("msr fpcr, %0" ::"r"(before_ | kFlushToZero));
+    TIMELOOM_READ_FPCR(before_);
+    TIMELOOM_WRITE_FPCR(before_ | kFlushToZero);
   }
-  ~DenormalsAreZero() { asm volatile("msr fpcr, %0" ::"r"(before_)); }
+  ~DenormalsAreZero() { TIMELOOM_WRITE_FPCR(before_); }
 
  private:
-  static constexpr std::uint64_t kFlushToZero = 1u << 24;
+  static constexpr std::uint64_t kFlushToZero = std::uint64_t(1) << 24;
   std::uint64_t before_;
 #else
   DenormalsAreZero() = default;
@@ -42,10 +45,10 @@ class DenormalsAreZero {
 
 /// Tells the core that this thread spins.
 inline void pause_briefly() {
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(TIMELOOM_X86_64)
   _mm_pause();
-#elif defined(__aarch64__) && defined(__GNUC__)
-  asm volatile("yield");
+#elif defined(TIMELOOM_AARCH64)
+  TIMELOOM_YIELD();
 #endif
 }
 

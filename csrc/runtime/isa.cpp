@@ -4,16 +4,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "base/compiler.h"
 #include "isa_list.h"
-
-#if defined(__x86_64__) || defined(_M_X64)
-#define TIMELOOM_X86 1
-#if defined(_MSC_VER)
-#include <intrin.h>
-#else
-#include <cpuid.h>
-#endif
-#endif
 
 namespace timeloom {
 
@@ -27,38 +19,26 @@ TIMELOOM_ISA_LIST(TIMELOOM_DECLARE_TABLE)
 
 namespace {
 
-#if defined(TIMELOOM_X86)
+#if defined(TIMELOOM_X86_64)
 
-// Everything that depends on the compiler stands between here and cpu_has_avx2().
 struct CpuidResult {
   std::uint32_t eax, ebx, ecx, edx;
 };
 
+/// All zero for a leaf that the CPU does not have.
 CpuidResult cpuid(std::uint32_t leaf) {
-  CpuidResult result{0, 0, 0, 0};
-#if defined(_MSC_VER)
-  int registers[4];
-  __cpuid(registers, 0);
-  if (leaf <= static_cast<std::uint32_t>(registers[0])) {
-    __cpuidex(registers, static_cast<int>(leaf), 0);
-    result = {static_cast<std::uint32_t>(registers[0]), static_cast<std::uint32_t>(registers[1]),
-              static_cast<std::uint32_t>(registers[2]), static_cast<std::uint32_t>(registers[3])};
-  }
-#else
-  __get_cpuid_count(leaf, 0, &result.eax, &result.ebx, &result.ecx, &result.edx);
-#endif
-  return result;
+  std::uint32_t words[4];
+  TIMELOOM_READ_CPUID(0, words);
+  if (leaf > words[0]) return {0, 0, 0, 0};
+  TIMELOOM_READ_CPUID(leaf, words);
+  return {words[0], words[1], words[2], words[3]};
 }
 
 /// XCR0: which registers the operating system saves. To be called only if CPUID reports OSXSAVE.
 std::uint64_t saved_register_state() {
-#if defined(_MSC_VER)
-  return _xgetbv(0);
-#else
   std::uint32_t low, high;
-  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  TIMELOOM_READ_XCR0(low, high);
   return (static_cast<std::uint64_t>(high) << 32) | low;
-#endif
 }
 
 bool all_set(std::uint64_t word, std::uint64_t bits) { return (word & bits) == bits; }
@@ -84,13 +64,15 @@ bool cpu_has_avx512() {
 #endif
 }
 
-#endif  // TIMELOOM_X86
+#endif  // TIMELOOM_X86_64
 
 bool cpu_can_run(const std::string& isa) {
   if (isa == "scalar") return true;
-#if defined(TIMELOOM_X86)
+#if defined(TIMELOOM_X86_64)
   if (isa == "avx2") return cpu_has_avx2();
   if (isa == "avx512") return cpu_has_avx512();
+#elif defined(TIMELOOM_AARCH64)
+  if (isa == "neon") return true;  // Advanced SIMD is a part of the base architecture
 #endif
   return false;
 }

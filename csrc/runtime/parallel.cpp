@@ -17,8 +17,10 @@ namespace timeloom {
 namespace {
 
 std::atomic<int> g_thread_limit{0};
+#ifdef _OPENMP
 std::atomic<bool> g_region_opened{false};
 std::atomic<bool> g_forked_after_region{false};
+#endif
 thread_local int t_last_thread_count = 1;
 
 /// All threads of a region meet here. A thread spins a while (a step of a recurrence is some microseconds),

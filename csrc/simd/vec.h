@@ -3,8 +3,8 @@
 // Does not: arrays, loops, cells, system headers, objects with static storage.
 //
 // This header and all that include it are included INSIDE namespace timeloom::TIMELOOM_ISA_NAMESPACE, after
-// the system headers (<cstddef>, <cstdint>, <immintrin.h>). The build defines TIMELOOM_ISA_SCALAR, _AVX2 or
-// _AVX512.
+// the system headers (<cstddef>, <cstdint>, <immintrin.h> or <arm_neon.h>). The build defines
+// TIMELOOM_ISA_SCALAR, _AVX2, _AVX512 or _NEON.
 //
 // Interface, the same for S = float and S = double on every instruction set:
 //   Vec<S>::kLanes, zero(), broadcast(s), load(p), load_partial(p, n), store(p), store_partial(p, n)
@@ -13,36 +13,10 @@
 //   min, max (the SECOND operand if either is NaN), abs, sqrt, copysign(magnitude, sign),
 //   < <= > >= (a Mask<S>, false if either is NaN), & of masks, select(mask, where_true, where_false),
 //   scale_by_power_of_two(x, shifted), split_binary(x, exponent): see BinaryFormat.
+// and kVectorRegisters, how many vectors the processor holds in registers.
 #pragma once
 
-#if defined(__GNUC__) || defined(__clang__)
-#define TIMELOOM_INLINE inline __attribute__((always_inline))
-#define TIMELOOM_NOINLINE __attribute__((noinline))
-#elif defined(_MSC_VER)
-#define TIMELOOM_INLINE __forceinline
-#define TIMELOOM_NOINLINE __declspec(noinline)
-#else
-#define TIMELOOM_INLINE inline
-#define TIMELOOM_NOINLINE
-#endif
-
-// The same for a lambda, between its parameters and its body.
-#if defined(__GNUC__) || defined(__clang__)
-#define TIMELOOM_INLINE_LAMBDA __attribute__((always_inline))
-#elif defined(_MSC_VER)
-#define TIMELOOM_INLINE_LAMBDA [[msvc::forceinline]]
-#else
-#define TIMELOOM_INLINE_LAMBDA
-#endif
-
-// Before a short loop whose trip count is a constant: its arrays of accumulators must become registers.
-#if defined(__clang__)
-#define TIMELOOM_UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#define TIMELOOM_UNROLL _Pragma("GCC unroll 16")
-#else
-#define TIMELOOM_UNROLL
-#endif
+#include "base/compiler.h"
 
 template <class S>
 struct Vec;
@@ -92,6 +66,8 @@ struct BinaryFormat<double> {
 #include "simd/vec_avx512.h"
 #elif defined(TIMELOOM_ISA_AVX2)
 #include "simd/vec_avx2.h"
+#elif defined(TIMELOOM_ISA_NEON)
+#include "simd/vec_neon.h"
 #else
 #include "simd/vec_scalar.h"
 #endif

@@ -1,6 +1,8 @@
 // Vec on AVX2 and FMA: eight floats or four doubles. See vec.h for the interface.
 #pragma once
 
+constexpr int kVectorRegisters = 16;
+
 template <>
 struct Mask<float> {
   __m256 value;

@@ -2,6 +2,8 @@
 // Only intrinsics that SIMDe offers too, so that a machine without AVX-512 can run the tests of this file.
 #pragma once
 
+constexpr int kVectorRegisters = 32;
+
 #if defined(TIMELOOM_EMULATE_AVX512)
 // SIMDe lacks the masked loads and stores.
 TIMELOOM_INLINE __m512 _mm512_maskz_loadu_ps(__mmask16 mask, const float* p) noexcept {

@@ -1,6 +1,8 @@
 // Vec of one lane in plain C++: the fallback, and the version to read first. See vec.h for the interface.
 #pragma once
 
+constexpr int kVectorRegisters = 16;
+
 template <class S>
 struct Mask {
   bool value;
@@ -80,28 +82,28 @@ TIMELOOM_INLINE Vec<S> select(Mask<S> mask, Vec<S> yes, Vec<S> no) noexcept {
   return {mask.value ? yes.value : no.value};
 }
 
-TIMELOOM_INLINE Vec<float> abs(Vec<float> a) noexcept { return {__builtin_fabsf(a.value)}; }
-TIMELOOM_INLINE Vec<double> abs(Vec<double> a) noexcept { return {__builtin_fabs(a.value)}; }
+TIMELOOM_INLINE Vec<float> abs(Vec<float> a) noexcept { return {TIMELOOM_C_FUNCTION(fabsf)(a.value)}; }
+TIMELOOM_INLINE Vec<double> abs(Vec<double> a) noexcept { return {TIMELOOM_C_FUNCTION(fabs)(a.value)}; }
 TIMELOOM_INLINE Vec<float> copysign(Vec<float> magnitude, Vec<float> sign) noexcept {
-  return {__builtin_copysignf(magnitude.value, sign.value)};
+  return {TIMELOOM_C_FUNCTION(copysignf)(magnitude.value, sign.value)};
 }
 TIMELOOM_INLINE Vec<double> copysign(Vec<double> magnitude, Vec<double> sign) noexcept {
-  return {__builtin_copysign(magnitude.value, sign.value)};
+  return {TIMELOOM_C_FUNCTION(copysign)(magnitude.value, sign.value)};
 }
-TIMELOOM_INLINE Vec<float> sqrt(Vec<float> a) noexcept { return {__builtin_sqrtf(a.value)}; }
-TIMELOOM_INLINE Vec<double> sqrt(Vec<double> a) noexcept { return {__builtin_sqrt(a.value)}; }
+TIMELOOM_INLINE Vec<float> sqrt(Vec<float> a) noexcept { return {TIMELOOM_C_FUNCTION(sqrtf)(a.value)}; }
+TIMELOOM_INLINE Vec<double> sqrt(Vec<double> a) noexcept { return {TIMELOOM_C_FUNCTION(sqrt)(a.value)}; }
 
 template <class S>
 TIMELOOM_INLINE typename BinaryFormat<S>::bits bits_of(Vec<S> a) noexcept {
   typename BinaryFormat<S>::bits bits;
-  __builtin_memcpy(&bits, &a.value, sizeof bits);
+  TIMELOOM_C_FUNCTION(memcpy)(&bits, &a.value, sizeof bits);
   return bits;
 }
 
 template <class S>
 TIMELOOM_INLINE Vec<S> vec_of_bits(typename BinaryFormat<S>::bits bits) noexcept {
   Vec<S> a;
-  __builtin_memcpy(&a.value, &bits, sizeof bits);
+  TIMELOOM_C_FUNCTION(memcpy)(&a.value, &bits, sizeof bits);
   return a;
 }
 
