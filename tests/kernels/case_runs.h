@@ -1,0 +1,304 @@
+/// One case on one kernel table: its arguments in the scalar type, the call, its results by name. Here alone
+/// stands what each kind of case means; see run_cases.cpp.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "case_file.h"
+#include "runtime/build_info.h"
+#include "runtime/isa.h"
+#include "runtime/parallel.h"
+#include "runtime/recurrent.h"
+#include "runtime/workspace.h"
+
+namespace timeloom {
+
+/// An array that a kernel writes, with a few elements behind it that it must leave alone.
+template <class Scalar>
+class Result {
+ public:
+  explicit Result(std::size_t size = 0) : size_(size), values_(size + kGuard, kSentinel) {}
+  Scalar* data() { return values_.data(); }
+  const Scalar* data() const { return values_.data(); }
+  std::size_t size() const { return size_; }
+  bool guard_is_intact() const {
+    return std::all_of(values_.end() - kGuard, values_.end(),
+                       [](Scalar value) { return value == kSentinel; });
+  }
+  bool has_bits_of(const Result& other) const {
+    return size_ == other.size_ && std::memcmp(data(), other.data(), size_ * sizeof(Scalar)) == 0;
+  }
+
+ private:
+  static constexpr std::size_t kGuard = 16;
+  static constexpr Scalar kSentinel = Scalar(-12345);
+  std::size_t size_;
+  std::vector<Scalar> values_;
+};
+
+template <class Scalar>
+using Results = std::map<std::string, Result<Scalar>>;
+
+/// Takes what a case holds, once each; what is left at the end is an option this program does not know.
+template <class Scalar>
+class Arguments {
+ public:
+  explicit Arguments(const Case& one) : case_(one) {}
+
+  bool has(const std::string& name) const { return case_.arguments.count(name) > 0; }
+
+  /// The size of an axis of an argument that must be there.
+  index size(const std::string& name, std::size_t axis) {
+    const CaseArray& array = found(name);
+    if (axis >= array.shape.size()) throw CaseError(name + " has too few axes");
+    return static_cast<index>(array.shape[axis]);
+  }
+
+  /// The elements of an argument, or null if the case has none of this name. They live as long as this
+  /// object.
+  const Scalar* data(const std::string& name) {
+    if (!has(name)) return nullptr;
+    taken_.insert(name);
+    const CaseArray& array = found(name);
+    std::vector<Scalar>& values = arrays_[name];
+    values.assign(array.values.begin(), array.values.end());
+    return values.data();
+  }
+
+  std::string word(const std::string& name) {
+    taken_.insert(name);
+    const auto entry = case_.words.find(name);
+    return entry == case_.words.end() ? std::string() : entry->second;
+  }
+
+  double number(const std::string& name) {
+    taken_.insert(name);
+    const auto entry = case_.numbers.find(name);
+    return entry == case_.numbers.end() ? 0.0 : entry->second;
+  }
+
+  bool flag(const std::string& name) { return number(name) != 0.0; }
+
+  /// Throws if the case holds something that nobody asked for.
+  void refuse_unknown() const {
+    refuse_unknown(case_.words);
+    refuse_unknown(case_.numbers);
+    refuse_unknown(case_.arguments);
+  }
+
+ private:
+  const CaseArray& found(const std::string& name) const {
+    const auto entry = case_.arguments.find(name);
+    if (entry == case_.arguments.end()) throw CaseError("the case lacks the argument " + name);
+    return entry->second;
+  }
+
+  template <class Entries>
+  void refuse_unknown(const Entries& entries) const {
+    for (const auto& entry : entries) {
+      if (taken_.count(entry.first) == 0)
+        throw CaseError("the case asks for " + entry.first + ", which is unknown here");
+    }
+  }
+
+  const Case& case_;
+  std::set<std::string> taken_;
+  std::map<std::string, std::vector<Scalar>> arrays_;
+};
+
+template <class Scalar>
+const Kernels<Scalar>& kernels_of(const KernelTable& table) {
+  if constexpr (sizeof(Scalar) == 4) {
+    return table.f32;
+  } else {
+    return table.f64;
+  }
+}
+
+inline Activation activation_of(const std::string& name) {
+#define TIMELOOM_NAMED(kind) \
+  if (name == #kind) return Activation::kind;
+  TIMELOOM_ACTIVATIONS(TIMELOOM_NAMED)
+#undef TIMELOOM_NAMED
+  throw CaseError("no activation is called '" + name + "'");
+}
+
+/// A region must have run on as many threads as it was asked to.
+inline void expect_threads(int ran, int asked) {
+  const int expected = build_info().openmp ? asked : 1;
+  if (ran != expected)
+    throw CaseError("ran on " + std::to_string(ran) + " threads, not " + std::to_string(expected));
+}
+
+inline std::string entry_of(const char* name, int place) {
+  return std::string(name) + "[" + std::to_string(place) + "]";
+}
+
+/// A recurrent layer forward and backward.
+template <class Scalar>
+Results<Scalar> run_recurrent(const Case& one, const Kernels<Scalar>& kernels, int threads) {
+  Arguments<Scalar> arguments(one);
+  const std::string cell = arguments.word("cell");
+  const auto* const end = kernels.cells + kernels.cell_count;
+  const auto* const found =
+      std::find_if(kernels.cells, end, [&](const auto& entry) { return cell == entry.info->name; });
+  if (found == end) throw CaseError("the tables have no cell called '" + cell + "'");
+  const CellInfo& info = *found->info;
+
+  RecurrentCall<Scalar> call{};
+  call.cell = found;
+  call.sizes = {arguments.size("inputs", 0), arguments.size("inputs", 1), arguments.size("inputs", 2),
+                arguments.size("recurrent_kernel", 0)};
+  call.go_backwards = arguments.flag("go_backwards");
+  call.activation = activation_of(arguments.word("activation"));
+  call.recurrent_activation = activation_of(arguments.word("recurrent_activation"));
+  call.inputs = arguments.data("inputs");
+  call.kernel = arguments.data("kernel");
+  call.recurrent_kernel = arguments.data("recurrent_kernel");
+  call.bias = arguments.data("bias");
+  const Scalar* d_final[kMaxStates] = {};
+  for (int which = 0; which < info.states; ++which) {
+    call.initial[which] = arguments.data(entry_of("initial_states", which));
+    d_final[which] = arguments.data(entry_of("d_states", which));
+  }
+  const bool return_sequences = arguments.flag("return_sequences");
+  const Scalar* const d_outputs = arguments.data("d_outputs");
+  PlanRequest request;
+  request.threads = threads;
+  request.path = arguments.word("path");
+  arguments.refuse_unknown();
+
+  const auto count = [](index a, index b, index c = 1) { return static_cast<std::size_t>(a * b * c); };
+  const RnnSizes& sizes = call.sizes;
+  const std::size_t state_size = count(sizes.batch, sizes.units);
+  Results<Scalar> results;
+  const auto result = [&](const std::string& name, std::size_t size) {
+    return results.emplace(name, Result<Scalar>(size)).first->second.data();
+  };
+  Scalar* const outputs =
+      result("outputs", return_sequences ? count(sizes.batch, sizes.steps, sizes.units) : state_size);
+  Scalar* final_states[kMaxStates] = {};
+  RecurrentGradients<Scalar> gradients{};
+  for (int which = 0; which < info.states; ++which) {
+    final_states[which] = result(entry_of("states", which), state_size);
+    gradients.d_initial[which] = result(entry_of("d_states", which), state_size);
+  }
+  gradients.d_inputs = result("d_inputs", count(sizes.batch, sizes.steps, sizes.features));
+  gradients.d_kernel = result("d_kernel", count(sizes.features, info.input_gates, sizes.units));
+  gradients.d_recurrent_kernel =
+      result("d_recurrent_kernel", count(sizes.units, info.state_gates, sizes.units));
+  if (call.bias) {
+    const index gates = std::max(info.input_gates, info.state_gates);
+    gradients.d_bias = result("d_bias", count(info.bias_rows, gates, sizes.units));
+  }
+
+  RecurrentMemory<Scalar> memory{};
+  expect_threads(recurrent_forward(call, return_sequences ? outputs : nullptr,
+                                   return_sequences ? nullptr : outputs, final_states, &memory, request),
+                 threads);
+  expect_threads(recurrent_backward(call, memory, return_sequences ? d_outputs : nullptr,
+                                    return_sequences ? nullptr : d_outputs, d_final, gradients, request),
+                 threads);
+  return results;
+}
+
+/// y = f(x) for each element.
+template <class Scalar>
+Results<Scalar> run_activation(const Case& one, const Kernels<Scalar>& kernels, int threads) {
+  Arguments<Scalar> arguments(one);
+  const Activation kind = activation_of(arguments.word("activation"));
+  Results<Scalar> results;
+  Result<Scalar>& y = results.emplace("y", Result<Scalar>(one.arguments.at("x").values.size())).first->second;
+  const Elementwise<Scalar> call{y.data(), arguments.data("x"), nullptr, static_cast<index>(y.size())};
+  arguments.refuse_unknown();
+  expect_threads(
+      run_parallel(threads, [&](const Worker& worker) { kernels.math.activation(kind, call, worker); }),
+      threads);
+  return results;
+}
+
+/// Softmax, its logarithm or their gradients (from the output) along the last axis.
+template <class Scalar>
+Results<Scalar> run_rows(const Case& one, const Kernels<Scalar>& kernels, int threads) {
+  using Kernel = void (*)(const RowWise<Scalar>&, const Worker&);
+  const std::map<std::string, Kernel> known{{"softmax", kernels.math.softmax},
+                                            {"softmax_gradient", kernels.math.softmax_gradient},
+                                            {"log_softmax", kernels.math.log_softmax},
+                                            {"log_softmax_gradient", kernels.math.log_softmax_gradient}};
+  Arguments<Scalar> arguments(one);
+  const auto found = known.find(arguments.word("function"));
+  if (found == known.end()) throw CaseError("no function over rows of this name");
+  Results<Scalar> results;
+  Result<Scalar>& y =
+      results.emplace("results", Result<Scalar>(one.arguments.at("operand").values.size())).first->second;
+  const RowWise<Scalar> call{y.data(), arguments.data("operand"), arguments.data("upstream"),
+                             arguments.size("operand", 0), arguments.size("operand", 1)};
+  arguments.refuse_unknown();
+  expect_threads(run_parallel(threads, [&](const Worker& worker) { found->second(call, worker); }), threads);
+  return results;
+}
+
+/// left [M, K] times right [K, N] (transposed: [N, K]) plus bias [N].
+template <class Scalar>
+Results<Scalar> run_product(const Case& one, const Kernels<Scalar>& kernels, int threads) {
+  Arguments<Scalar> arguments(one);
+  const bool transposed = arguments.flag("transposed");
+  const index rows = arguments.size("left", 0), depth = arguments.size("left", 1),
+              cols = arguments.size("right", transposed ? 0 : 1);
+  const index width = 4 * kernels.lanes, panels = (cols + width - 1) / width;
+  Results<Scalar> results;
+  Scalar* const outputs =
+      results.emplace("outputs", Result<Scalar>(static_cast<std::size_t>(rows * cols))).first->second.data();
+  const Workspace packed = workspace_of<Scalar>(panels * depth * width);
+  const GemmPacking<Scalar> packing{arguments.data("right"), transposed, depth, cols, packed.as<Scalar>()};
+  const Gemm<Scalar> call{{arguments.data("left"), rows, depth, depth},
+                          packed.as<const Scalar>(),
+                          arguments.data("bias"),
+                          {outputs, rows, cols, cols}};
+  arguments.refuse_unknown();
+  expect_threads(run_parallel(threads,
+                              [&](const Worker& worker) {
+                                kernels.gemm_pack(packing, worker);
+                                worker.wait(worker.barrier);
+                                kernels.gemm(call, worker);
+                              }),
+                 threads);
+  return results;
+}
+
+template <class Scalar>
+Results<Scalar> run_case(const Case& one, const KernelTable& table, int threads) {
+  const Kernels<Scalar>& kernels = kernels_of<Scalar>(table);
+  if (one.kind == "recurrent") return run_recurrent(one, kernels, threads);
+  if (one.kind == "activation") return run_activation(one, kernels, threads);
+  if (one.kind == "rows") return run_rows(one, kernels, threads);
+  if (one.kind == "product") return run_product(one, kernels, threads);
+  throw CaseError("no kind of case is called '" + one.kind + "'");
+}
+
+/// How many of the two types still give a denormal for a product of two normal numbers, on this thread and in
+/// its present mode; volatile, so that the processor computes them.
+inline int types_with_denormals() {
+  volatile double half = 0.5, smallest = 0x1p-1022;
+  volatile float half_float = 0.5f, smallest_float = 0x1p-126f;
+  const volatile double product = half * smallest;
+  const volatile float product_float = half_float * smallest_float;
+  return (product != 0.0) + (product_float != 0.0f);
+}
+
+/// The most that types_with_denormals gives on a thread of a region.
+inline int types_with_denormals_in_region(int threads) {
+  std::vector<int> found(static_cast<std::size_t>(threads), 0);
+  const int ran = run_parallel(threads, [&](const Worker& worker) {
+    found[static_cast<std::size_t>(worker.index)] = types_with_denormals();
+  });
+  expect_threads(ran, threads);
+  return *std::max_element(found.begin(), found.end());
+}
+
+}  // namespace timeloom
