@@ -117,3 +117,25 @@ def test_gradient_of_a_variable_passes_through_a_loss(loss):
     assert np.abs(by_outputs).min() > 0
     with GradientTape(), pytest.raises(TypeError, match=r"would cut the gradient .*\.numpy\(\)"):
         losses.MeanSquaredError()(targets, outputs, sample_weight=Variable([1.0]))
+
+
+def test_weights_fit_values_of_more_or_fewer_axes():
+    def each(y_true, y_pred):
+        return (y_true - y_pred) ** 2
+
+    def whole(y_true, y_pred):
+        return ((y_true - y_pred) ** 2).mean(axis=(1, 2))
+
+    y, p = np.random.default_rng(0).random((2, 3, 4, 3))
+    rows, steps = np.array([1.0, 0.0, 2.0]), np.random.default_rng(1).random((3, 4))
+    error = (y - p) ** 2
+    for weights, spread in ((rows, rows[:, None, None]), (steps, steps[..., None])):
+        loss = losses.LossFunctionWrapper(each)(y, p, sample_weight=weights)
+        assert loss == pytest.approx((error * spread).mean())
+    loss = losses.LossFunctionWrapper(whole)
+    assert loss(y, p, sample_weight=rows) == pytest.approx((error.mean((1, 2)) * rows).mean())
+    assert loss.reduce(whole(y, p), rows[:, None]) == loss(y, p, sample_weight=rows)
+    with pytest.raises(
+        ValueError, match=r"loss: expected values that fit weights .* \(3, 4\), got shape \(3,\)"
+    ):
+        loss.reduce(whole(y, p), steps)

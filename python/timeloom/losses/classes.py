@@ -128,10 +128,12 @@ class Loss:
 
         Raises:
             TypeError: If a function of the user's own gave something else than numbers.
+            ValueError: If it gave values that the weights do not fit.
         """
         if not hasattr(values, "ndim"):
             values = real_array("loss", values)
         if sample_weight is not None:
+            sample_weight = _aligned(sample_weight, values.shape)
             values = values * sample_weight
         if self.reduction in ("none", None) or values.ndim == 0:
             return values
@@ -150,6 +152,21 @@ class Loss:
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Builds the loss from `get_config()`."""
         return cls(**config)
+
+
+def _aligned(weights: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Weights with the axes of values of that shape: they may lack the last ones, or have more of size 1."""
+    if not shape:
+        return weights
+    while weights.ndim > len(shape) and weights.shape[-1] == 1:
+        weights = weights[..., 0]
+    fits = all(size in (1, other) for size, other in zip(weights.shape, shape, strict=False))
+    if weights.ndim > len(shape) or not fits:
+        raise ValueError(
+            f"loss: expected values that fit weights (or a mask) of shape {shape_text(weights.shape)}, "
+            f"got shape {shape_text(shape)}"
+        )
+    return weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim))
 
 
 class LossFunctionWrapper(Loss):

@@ -295,7 +295,7 @@ class Steps(Layer):
         counted = weights
         if mask is not None:
             loss: Loss = self._resolved.loss
-            shape, dtype = outputs.shape[:-1], outputs.dtype
+            shape, dtype = _rows(outputs), outputs.dtype
             counted = loss.masked_weights(mask, shape, dtype, weights)
             mask = mask.astype(dtype).reshape(mask.shape + (1,) * (len(shape) - mask.ndim))
             weights = mask if weights is None else mask * weights
@@ -318,7 +318,7 @@ class Steps(Layer):
             y, y_pred = y.values, y_pred.values
             sample_weight = None if sample_weight is None else sample_weight.values
         if mask is not None:
-            sample_weight = loss.masked_weights(mask, y_pred.shape[:-1], y_pred.dtype, sample_weight)
+            sample_weight = loss.masked_weights(mask, _rows(y_pred), y_pred.dtype, sample_weight)
         total = loss.reduce(loss.call_checked(y, y_pred), sample_weight)
         if self._step_has_penalties:
             for penalty in self.losses:
@@ -348,6 +348,12 @@ class _Outcome(NamedTuple):
     mask: Any
     weights: Any
     samples: int
+
+
+def _rows(outputs: Any) -> tuple[int, ...]:
+    """The shape of the values that a loss has for them: one for each row."""
+    shape: tuple[int, ...] = outputs.shape
+    return shape[:-1] if len(shape) > 1 else shape
 
 
 def _name_of(entry: Any) -> str:
