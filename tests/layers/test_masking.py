@@ -82,6 +82,8 @@ def test_explicit_mask_of_any_real_dtype_must_fit():
     x = np.ones((2, 3, 1))
     for given in (MASK, MASK.astype("float32"), MASK.astype(int).tolist(), MASK[..., None]):
         np.testing.assert_array_equal(steps(x, mask=given)[:, 0], [2, 1])
+    np.testing.assert_array_equal(steps(x, mask=[MASK, None])[:, 0], [2, 1])
+    np.testing.assert_array_equal(steps(x, mask=[None, MASK])[:, 0], [3, 3])
     for wrong in (MASK.T, MASK[0], True):
         with pytest.raises(ValueError, match=r"mask: expected shape \(2, 3\) as the inputs have"):
             steps(x, mask=wrong)
