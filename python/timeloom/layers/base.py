@@ -237,7 +237,7 @@ class Layer(RunningLayer):
         Raises:
             ValueError: If it does not fit them.
         """
-        if isinstance(mask, (list, tuple)) and mask and (mask[0] is None or np.ndim(mask[0]) > 1):
+        if isinstance(mask, (list, tuple)) and mask and (mask[0] is None or getattr(mask[0], "ndim", 0) > 1):
             # What compute_mask of a layer of several outputs returned; the first are the inputs here.
             mask = mask[0]
         return mask if mask is None or isinstance(inputs, Packed) else checked_mask(mask, inputs.shape)
