@@ -16,6 +16,7 @@ namespace timeloom {
 template <typename Scalar>
 struct RnnKernels {
   const CellInfo* info;
+  bool (*output_suffices)(Activation);  // whether backward needs no kept value beside the output
   void (*layout)(const RnnSizes&, RnnLayout&);
   void (*pack)(const RnnPacking<Scalar>&, const Worker&);
   void (*pack_transposed)(const RnnPacking<Scalar>&, const Worker&);

@@ -1,5 +1,6 @@
 /// The argument blocks of the recurrent kernels: what a cell declares, how a call is laid out, what it reads
-/// and writes. Letters in shapes: B batch, T timesteps, F features, U units, P panels, L lanes of a vector.
+/// and writes. Letters in shapes: B batch, T timesteps, F features, U units, P panels, L lanes of a vector,
+/// N packed rows (all steps of all rows: B * T if the batch is dense).
 #pragma once
 
 #include "base/activation.h"
@@ -31,8 +32,9 @@ struct CellInfo {
   int states;       // state 0 is the output
   int bias_rows;    // 1, or 2: row 0 goes with the input, row 1 with the state
   int accumulators;
-  int kept;    // values a unit that forward keeps for backward, beside the states
-  int phases;  // 1, or 2: the operand of the second product depends on the first
+  int kept;             // values a unit that forward keeps for backward, beside the states
+  bool output_is_kept;  // the kept value is the output itself: memory only if the two differ
+  int phases;           // 1, or 2: the operand of the second product depends on the first
   AccumulatorRange input;
   AccumulatorRange state[kMaxPhases];
   int input_gate[kMaxAccumulators];  // -1: not fed by the input
@@ -44,9 +46,23 @@ struct CellInfo {
 /// Sizes of one call.
 struct RnnSizes {
   index batch;
-  index steps;
+  index steps;  // of the longest row
   index features;
   index units;
+};
+
+/// Which row takes part in which step, and where its data lies.
+///
+/// Rows are ordered by length, longest first, so that those of a step are the first ones and grow fewer from
+/// step to step. Row r of a step is packed row step_begin[step] + r. A step is the next timestep that is not
+/// masked, whichever that is for a row; masked timesteps do not exist here.
+struct SequencePlan {
+  const index* step_begin;   // [steps + 1]; null: dense, all rows in every step, addresses by stride
+  const index* input_row;    // [N] row of the inputs, counted in rows of F elements; null if dense
+  const index* output_row;   // [N] row of the outputs, counted in rows of U elements; null if dense
+  const index* chunk_begin;  // [chunks + 1] first step of each chunk
+  index chunks;
+  index chunk_rows;  // packed rows of the largest chunk
 };
 
 /// How the threads divide a call. Every choice gives the same bits.
@@ -55,7 +71,6 @@ struct RnnPath {
   bool separate;      // input product of a chunk of steps first, stored and reloaded; false: inside each step
   index state_block;  // the product over the units is split in blocks of this many; the accumulators are
                       // reloaded
-  index chunk_steps;  // steps of a chunk: ceil(512 / batch), a function of the shape alone
 };
 
 /// How the arrays of a call are padded and how large they are, in elements. Filled by the kernels of an ISA.
@@ -81,52 +96,67 @@ struct RnnPacking {
   Scalar* packed;                  // [packed_weights] or [packed_transposed]
 };
 
-/// Forward over a whole sequence.
+/// What forward and backward of one call share. Rows of a batch are in the order of the plan.
 template <typename Scalar>
-struct RnnForward {
+struct RnnCall {
   RnnSizes sizes;
+  SequencePlan plan;
   RnnPath path;
   Activation activation;
   Activation recurrent_activation;
-  const Scalar* packed;               // [packed_weights]
   SequenceView<const Scalar> inputs;  // [B, T, F]; step_stride negative when time is walked backwards
   const Scalar* initial[kMaxStates];  // [B, U] each, never null
-  SequenceView<Scalar> outputs;       // state 0 after every step [B, T, U]; or a ring of two steps
-  index output_steps;                 // T, or 2 for the ring
-  Scalar* states[kMaxStates];  // states 1 ..: [T + 1 or 1][B, padded_units], slot 0 filled from `initial`
-  index state_slots;           // T + 1: slot s + 1 holds the state after step s; 1: overwritten in place
-  Scalar* kept;          // [T or 1][P][B, kept_width]; null when nothing is kept and the cell has one phase
-  index kept_slots;      // T or 1
-  Scalar* operand;       // second phase: [T or 1][B, U]; else null
-  index operand_slots;   // T or 1
-  Scalar* accumulators;  // workspace [P][chunk_steps, B][accumulator_width]; null if fused and unblocked
+  const Scalar* input_dropout;        // factors of the inputs, gate by gate [input_gates, B, F]; null: none
+  const Scalar* recurrent_dropout;    // factors of the state in its products [state_gates, B, U]; null: none
+  bool zoned;                         // whether states keep a part of their old value
+  SequenceView<const Scalar> zoneout[kMaxStates];  // that part, laid out as outputs; data null: zoneout_rate
+  Scalar zoneout_rate[kMaxStates];
+};
+
+/// Forward over a whole sequence.
+template <typename Scalar>
+struct RnnForward {
+  RnnCall<Scalar> call;
+  const Scalar* packed;          // [packed_weights]
+  SequenceView<Scalar> outputs;  // state 0 after every step [B, T, U], or [N, U], or a ring of two steps
+  const index* output_row;       // as in the plan, or null: row N, or by stride if dense
+  index output_steps;            // T, or 2 for the ring of a dense batch
+  Scalar* states[kMaxStates];    // states 1 ..: [B + N or B][padded_units], the first B filled from `initial`
+  bool keeps_states;             // B + N: row B + n holds the state after packed row n; else overwritten
+  Scalar* kept;                  // [P, rows of a step][kept_width] for each step or for one; null: not kept
+  Scalar* operand;               // second phase: [N or B][U]; else null
+  bool keeps_steps;              // kept and operand hold every step
+  Scalar* accumulators;          // workspace [P][chunk_rows][accumulator_width]; null if fused and unblocked
+  Scalar* dropped_inputs;        // workspace [input_gates][chunk_rows][F]; null without input_dropout
+  Scalar* dropped_states;        // workspace [2][state_gates][B][U]; null without recurrent_dropout
 };
 
 /// Backward over a whole sequence. Reads what forward kept; nothing it reads is changed.
 template <typename Scalar>
 struct RnnBackward {
-  RnnSizes sizes;
-  RnnPath path;
-  Activation activation;
-  Activation recurrent_activation;
+  RnnCall<Scalar> call;
   const Scalar* packed_transposed;       // [packed_transposed]
-  SequenceView<const Scalar> inputs;     // as in forward
-  const Scalar* initial[kMaxStates];     // [B, U] each
-  SequenceView<const Scalar> outputs;    // [B, T, U]
-  const Scalar* states[kMaxStates];      // as in forward, T + 1 slots
-  const Scalar* kept;                    // as in forward, T slots
-  const Scalar* operand;                 // as in forward, T slots
-  SequenceView<const Scalar> d_outputs;  // [B, T, U]; data null: none
-  bool d_outputs_last;                   // d_outputs holds the last step alone
-  Scalar* d_states[kMaxStates];   // workspace [B, padded_units]: in d final states, out d initial states
-  Scalar* d_operand;              // workspace of a second phase [B, padded_units]; else null
-  Scalar* d_accumulators;         // workspace [P][chunk_steps, B][accumulator_width]
-  SequenceView<Scalar> d_inputs;  // [B, T, F], overwritten; data null: not wanted
-  Scalar* d_kernel;               // [F, input_gates * U], zeroed by the caller, added to
-  Scalar* d_recurrent_kernel;     // [U, state_gates * U], likewise
-  Scalar* d_bias;                 // [bias_rows, gates * U] likewise, or null
-  Scalar* scratch;                // workspace [threads][thread_scratch]
-  const Scalar** rows;            // workspace [threads][3][chunk_steps * B]
+  SequenceView<const Scalar> outputs;    // as in forward, every step
+  const index* output_row;               // as in forward
+  const Scalar* states[kMaxStates];      // as in forward, B + N rows
+  const Scalar* kept;                    // as in forward, every step; null: the output is what is kept
+  const Scalar* operand;                 // as in forward, every step
+  SequenceView<const Scalar> d_outputs;  // [B, T, U] in rows of the plan; data null: none
+  Scalar* d_states[kMaxStates];          // workspace [B, padded_units]: in d final, out d initial states
+  Scalar* d_operand;                     // workspace of a second phase [B, padded_units]; else null
+  Scalar* d_accumulators;                // workspace [P][chunk_rows][accumulator_width]
+  Scalar* d_inputs;                      // laid out as inputs.data, valid rows overwritten; null: not wanted
+  Scalar* d_kernel;                      // [F, input_gates * U], zeroed by the caller, added to
+  Scalar* d_recurrent_kernel;            // [U, state_gates * U], likewise
+  Scalar* d_bias;                        // [bias_rows, gates * U] likewise, or null
+  Scalar* dropped_inputs;                // workspace [input_gates][chunk_rows][F]; null without input_dropout
+  Scalar* dropped_states;                // workspace [state_gates][chunk_rows][U]; null without
+                                         // recurrent_dropout
+  Scalar* scratch;                       // workspace [threads][thread_scratch]
+  const Scalar** rows;                   // workspace [threads][kRowPointers][chunk_rows]
 };
+
+/// Pointers a packed row that a thread of backward gathers: inputs, state before, operand, input factors.
+constexpr index kRowPointers = 4;
 
 }  // namespace timeloom

@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <variant>
@@ -23,7 +24,11 @@ struct RnnCache {
   ElementType type;
   bool return_sequences;
   bool has_bias;
-  std::vector<py::array> arrays;  // keeps the memory of the call alive
+  std::vector<index> inputs_shape;
+  std::vector<index> outputs_shape;
+  std::vector<py::array> arrays;    // keeps the memory of the call alive
+  std::vector<unsigned char> mask;  // copies: the caller may change the arrays while the kernels run
+  std::vector<std::int64_t> lengths;
   std::variant<RecurrentCall<float>, RecurrentCall<double>> call;
   std::variant<RecurrentMemory<float>, RecurrentMemory<double>> memory;
 };
@@ -50,11 +55,10 @@ PlanRequest checked_request(int threads, const std::string& path, index state_bl
   return {checked_thread_count(threads, "_threads"), path, state_block};
 }
 
-/// Nanoseconds of a call on one thread, roughly.
-double work_of(const CellInfo& info, const RnnSizes& sizes) {
-  return static_cast<double>(sizes.batch) * static_cast<double>(sizes.steps) *
-         static_cast<double>(sizes.units) *
-         static_cast<double>(info.input_gates * sizes.features + info.state_gates * sizes.units) / 30.0;
+/// Nanoseconds of a call over `rows` rows of inputs on one thread, roughly.
+double work_of(const CellInfo& info, index rows, index features, index units) {
+  return static_cast<double>(rows) * static_cast<double>(units) *
+         static_cast<double>(info.input_gates * features + info.state_gates * units) / 30.0;
 }
 
 py::array shaped_array(const py::object& object, std::string_view argument, ElementType type,
@@ -80,87 +84,197 @@ const Scalar* data_of(const py::array& array) {
   return static_cast<const Scalar*>(array.data());
 }
 
+/// The options of rnn_forward that most calls leave at their defaults.
+struct Options {
+  py::object mask;
+  py::object lengths;
+  bool zero_output_for_mask;
+  bool keep_time_order;
+  py::object input_dropout;
+  py::object recurrent_dropout;
+  py::object zoneout;
+};
+
+/// The rows of `inputs`, the width apart: [batch, timesteps, width], or [rows, width] if packed.
+std::vector<index> with_width(const py::array& inputs, index width) {
+  std::vector<index> shape = shape_of(inputs);
+  shape.back() = width;
+  return shape;
+}
+
+/// A C-contiguous array of one axis or two with this kind of dtype and this item size.
+py::array checked_table(const py::object& object, std::string_view argument, std::string_view kinds,
+                        index itemsize, std::string_view expected) {
+  if (!py::isinstance<py::array>(object)) {
+    refuse_type(argument, expected, Py_TYPE(object.ptr())->tp_name);
+  }
+  auto array = py::reinterpret_borrow<py::array>(object);
+  const py::dtype type = array.dtype();
+  if (kinds.find(type.kind()) == std::string_view::npos || type.itemsize() != itemsize ||
+      (type.byteorder() != '=' && type.byteorder() != '|')) {
+    refuse_type(argument, expected, std::string(py::str(type)));
+  }
+  if (!(array.flags() & py::array::c_style)) {
+    refuse(argument, "a C-contiguous array",
+           "strides " + shape_text(std::vector<index>(array.strides(), array.strides() + array.ndim())));
+  }
+  return array;
+}
+
+/// Which timesteps are real; the copies go into the cache.
+Timesteps checked_timesteps(const py::array& inputs, const Options& options, RnnCache& cache) {
+  Timesteps timesteps{};
+  timesteps.packed = inputs.ndim() == 2;
+  if (!options.mask.is_none() && !options.lengths.is_none()) {
+    refuse("lengths", "None beside a mask", "both");
+  }
+  if (timesteps.packed && options.lengths.is_none()) {
+    refuse("inputs", "3 axes [batch, timesteps, features], or lengths beside 2 axes [rows, features]",
+           "shape " + shape_text(shape_of(inputs)) + " without lengths");
+  }
+  if (!timesteps.packed) {
+    check_rank(inputs, "inputs", 3);
+    timesteps.batch = inputs.shape(0);
+    timesteps.timesteps = inputs.shape(1);
+    if (timesteps.timesteps == 0) {
+      refuse("inputs", "at least one timestep", "shape " + shape_text(shape_of(inputs)));
+    }
+  }
+  if (!options.mask.is_none()) {
+    const py::array mask = checked_table(options.mask, "mask", "bu", 1, "an array of bool");
+    check_shape(mask, "mask", {timesteps.batch, timesteps.timesteps});
+    const auto* data = data_of<unsigned char>(mask);
+    cache.mask.assign(data, data + mask.size());
+    timesteps.mask = cache.mask.data();
+  }
+  if (!options.lengths.is_none()) {
+    const py::array lengths = checked_table(options.lengths, "lengths", "i", 8, "an array of int64");
+    check_rank(lengths, "lengths", 1);
+    const auto* data = data_of<std::int64_t>(lengths);
+    cache.lengths.assign(data, data + lengths.size());
+    timesteps.lengths = cache.lengths.data();
+    if (timesteps.packed) timesteps.batch = lengths.size();
+    check_shape(lengths, "lengths", {timesteps.batch});
+    const index most = timesteps.packed ? inputs.shape(0) : timesteps.timesteps;
+    index total = 0;
+    for (const std::int64_t length : cache.lengths) {
+      if (length < 0 || length > most) {
+        refuse("lengths", "lengths in [0, " + std::to_string(most) + "]", std::to_string(length));
+      }
+      total += static_cast<index>(length);
+      if (timesteps.packed && total > most) break;
+    }
+    if (timesteps.packed && total != most) {
+      refuse("lengths", "a sum of " + std::to_string(most) + ", the rows of packed inputs",
+             total > most ? "more" : std::to_string(total));
+    }
+  }
+  return timesteps;
+}
+
+/// Zoneout: one entry per state, each None, a rate or an array laid out as the outputs of every timestep.
+template <class Scalar>
+void take_zoneout(const py::object& object, const CellInfo& info, ElementType type,
+                  const std::vector<index>& shape, RecurrentCall<Scalar>& call, RnnCache& cache) {
+  if (object.is_none()) return;
+  const py::tuple parts = checked_tuple(object, "zoneout", info.states);
+  for (int which = 0; which < info.states; ++which) {
+    const std::string argument = "zoneout[" + std::to_string(which) + "]";
+    const py::object part = parts[which];
+    if (part.is_none()) continue;
+    if (py::isinstance<py::array>(part)) {
+      py::array array = checked_array(part, argument, type);
+      check_shape(array, argument, shape);
+      call.zoneout[which] = data_of<Scalar>(array);
+      cache.arrays.push_back(std::move(array));
+      continue;
+    }
+    if (!py::isinstance<py::float_>(part)) {
+      refuse_type(argument, "None, a float or an array", Py_TYPE(part.ptr())->tp_name);
+    }
+    const double rate = py::cast<double>(part);
+    if (!(rate >= 0.0 && rate <= 1.0)) refuse(argument, "a rate in [0, 1]", std::string(py::str(part)));
+    call.zoneout_rate[which] = static_cast<Scalar>(rate);
+  }
+}
+
 template <class Scalar>
 py::tuple forward(const std::string& cell, const py::array& inputs, const py::object& kernel_object,
                   const py::object& recurrent_object, const py::object& bias_object,
                   const py::object& initial_object, const std::string& activation,
                   const std::string& recurrent_activation, bool go_backwards, bool return_sequences,
-                  bool keep, const PlanRequest& request, const std::string& isa) {
+                  bool keep, const Options& options, const PlanRequest& request, const std::string& isa) {
   constexpr ElementType type = sizeof(Scalar) == 4 ? ElementType::float32 : ElementType::float64;
   const KernelTable& table = table_for(isa.c_str());
   auto cache = std::make_unique<RnnCache>();
   RecurrentCall<Scalar> call{};
   call.cell = &cell_kernels<Scalar>(table, cell);
   const CellInfo& info = *call.cell->info;
+  const auto take = [&](const py::object& object, std::string_view argument,
+                        std::initializer_list<index> shape) -> const Scalar* {
+    if (object.is_none()) return nullptr;
+    cache->arrays.push_back(shaped_array(object, argument, type, shape));
+    return data_of<Scalar>(cache->arrays.back());
+  };
 
-  check_rank(inputs, "inputs", 3);
-  call.sizes.batch = inputs.shape(0);
-  call.sizes.steps = inputs.shape(1);
-  call.sizes.features = inputs.shape(2);
-  if (call.sizes.steps == 0 || call.sizes.features == 0) {
-    refuse("inputs", "at least one timestep and one feature", "shape " + shape_text(shape_of(inputs)));
-  }
+  call.timesteps = checked_timesteps(inputs, options, *cache);
+  call.timesteps.go_backwards = go_backwards;
+  call.timesteps.keep_time_order = options.keep_time_order;
+  call.zero_masked_outputs = options.zero_output_for_mask;
+  const index batch = call.timesteps.batch;
+  call.features = inputs.shape(inputs.ndim() - 1);
+  if (call.features == 0) refuse("inputs", "at least one feature", "shape " + shape_text(shape_of(inputs)));
   const py::array recurrent = checked_array(recurrent_object, "recurrent_kernel", type);
   check_rank(recurrent, "recurrent_kernel", 2);
-  call.sizes.units = recurrent.shape(0);
-  const index units = call.sizes.units;
+  call.units = recurrent.shape(0);
+  const index units = call.units;
   if (units == 0) refuse("recurrent_kernel", "at least one unit", "shape " + shape_text(shape_of(recurrent)));
-  check_shape(recurrent, "recurrent_kernel", {units, info.state_gates * units});
-  const py::array kernel =
-      shaped_array(kernel_object, "kernel", type, {call.sizes.features, info.input_gates * units});
-  cache->arrays = {inputs, kernel, recurrent};
+  cache->arrays.push_back(inputs);
   call.inputs = data_of<Scalar>(inputs);
-  call.kernel = data_of<Scalar>(kernel);
-  call.recurrent_kernel = data_of<Scalar>(recurrent);
+  call.recurrent_kernel = take(recurrent, "recurrent_kernel", {units, info.state_gates * units});
+  call.kernel = take(kernel_object, "kernel", {call.features, info.input_gates * units});
+  if (!call.kernel) refuse_type("kernel", "a NumPy array", "NoneType");
   cache->has_bias = !bias_object.is_none();
-  if (cache->has_bias) {
-    const index width = std::max(info.input_gates, info.state_gates) * units;
-    py::array bias = checked_array(bias_object, "bias", type);
-    if (info.bias_rows == 1) {
-      check_shape(bias, "bias", {width});
-    } else {
-      check_shape(bias, "bias", {info.bias_rows, width});
-    }
-    call.bias = data_of<Scalar>(bias);
-    cache->arrays.push_back(std::move(bias));
-  }
+  const index width = std::max(info.input_gates, info.state_gates) * units;
+  call.bias = info.bias_rows == 1 ? take(bias_object, "bias", {width})
+                                  : take(bias_object, "bias", {info.bias_rows, width});
   if (!initial_object.is_none()) {
     const py::tuple initial = checked_tuple(initial_object, "initial_states", info.states);
     for (int which = 0; which < info.states; ++which) {
-      if (initial[which].is_none()) continue;
-      py::array state = shaped_array(initial[which], "initial_states[" + std::to_string(which) + "]", type,
-                                     {call.sizes.batch, units});
-      call.initial[which] = data_of<Scalar>(state);
-      cache->arrays.push_back(std::move(state));
+      call.initial[which] =
+          take(initial[which], "initial_states[" + std::to_string(which) + "]", {batch, units});
     }
   }
-  call.go_backwards = go_backwards;
+  call.input_dropout = take(options.input_dropout, "input_dropout", {info.input_gates, batch, call.features});
+  call.recurrent_dropout =
+      take(options.recurrent_dropout, "recurrent_dropout", {info.state_gates, batch, units});
+  const std::vector<index> sequence_shape = with_width(inputs, units);
+  take_zoneout(options.zoneout, info, type, sequence_shape, call, *cache);
   call.activation = checked_activation(activation, "activation");
   call.recurrent_activation = checked_activation(recurrent_activation, "recurrent_activation");
 
-  py::array_t<Scalar> outputs = return_sequences
-                                    ? empty_array<Scalar>({call.sizes.batch, call.sizes.steps, units})
-                                    : empty_array<Scalar>({call.sizes.batch, units});
+  py::array_t<Scalar> outputs =
+      empty_array<Scalar>(return_sequences ? sequence_shape : std::vector<index>{batch, units});
   py::tuple states(info.states);
   Scalar* final_states[kMaxStates] = {};
   for (int which = 0; which < info.states; ++which) {
-    py::array_t<Scalar> state = empty_array<Scalar>({call.sizes.batch, units});
+    py::array_t<Scalar> state = empty_array<Scalar>({batch, units});
     final_states[which] = state.mutable_data();
     states[which] = std::move(state);
   }
   RecurrentMemory<Scalar> memory{};
   Scalar* sequence = return_sequences ? outputs.mutable_data() : nullptr;
   Scalar* last = return_sequences ? nullptr : outputs.mutable_data();
-  if (call.sizes.batch > 0) {
-    without_gil(work_of(info, call.sizes), [&] {
-      recurrent_forward(call, sequence, last, final_states, keep ? &memory : nullptr, request);
-    });
-  }
+  without_gil(work_of(info, inputs.size() / call.features, call.features, units), [&] {
+    recurrent_forward(call, sequence, last, final_states, keep ? &memory : nullptr, request);
+  });
   py::object kept = py::none();
   if (keep) {
     cache->type = type;
-    cache->return_sequences = return_sequences;
+    cache->inputs_shape = shape_of(inputs);
+    cache->outputs_shape = shape_of(outputs);
     cache->arrays.push_back(outputs);
+    cache->return_sequences = return_sequences;
     cache->call = call;
     cache->memory = std::move(memory);
     kept = py::cast(std::move(cache));
@@ -174,19 +288,15 @@ py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object,
   const auto& call = std::get<RecurrentCall<Scalar>>(cache.call);
   const auto& memory = std::get<RecurrentMemory<Scalar>>(cache.memory);
   const CellInfo& info = *call.cell->info;
-  const RnnSizes& sizes = call.sizes;
+  const index units = call.units;
+  const index batch = call.timesteps.batch;
   const Scalar* d_sequence = nullptr;
   const Scalar* d_last = nullptr;
   py::array d_outputs;
   if (!d_outputs_object.is_none()) {
     d_outputs = checked_array(d_outputs_object, "d_outputs", cache.type);
-    if (cache.return_sequences) {
-      check_shape(d_outputs, "d_outputs", {sizes.batch, sizes.steps, sizes.units});
-      d_sequence = data_of<Scalar>(d_outputs);
-    } else {
-      check_shape(d_outputs, "d_outputs", {sizes.batch, sizes.units});
-      d_last = data_of<Scalar>(d_outputs);
-    }
+    check_shape(d_outputs, "d_outputs", cache.outputs_shape);
+    (cache.return_sequences ? d_sequence : d_last) = data_of<Scalar>(d_outputs);
   }
   const Scalar* d_final[kMaxStates] = {};
   std::vector<py::array> d_final_arrays;
@@ -195,37 +305,37 @@ py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object,
     for (int which = 0; which < info.states; ++which) {
       if (d_states[which].is_none()) continue;
       d_final_arrays.push_back(shaped_array(d_states[which], "d_states[" + std::to_string(which) + "]",
-                                            cache.type, {sizes.batch, sizes.units}));
+                                            cache.type, {batch, units}));
       d_final[which] = data_of<Scalar>(d_final_arrays.back());
     }
   }
 
   RecurrentGradients<Scalar> gradients{};
   const index gates = std::max(info.input_gates, info.state_gates);
-  auto d_kernel = empty_array<Scalar>({sizes.features, info.input_gates * sizes.units});
-  auto d_recurrent = empty_array<Scalar>({sizes.units, info.state_gates * sizes.units});
+  auto d_kernel = empty_array<Scalar>({call.features, info.input_gates * units});
+  auto d_recurrent = empty_array<Scalar>({units, info.state_gates * units});
   gradients.d_kernel = d_kernel.mutable_data();
   gradients.d_recurrent_kernel = d_recurrent.mutable_data();
   py::object d_inputs = py::none();
   py::object d_bias = py::none();
   if (need_inputs) {
-    auto array = empty_array<Scalar>({sizes.batch, sizes.steps, sizes.features});
+    auto array = empty_array<Scalar>(cache.inputs_shape);
     gradients.d_inputs = array.mutable_data();
     d_inputs = std::move(array);
   }
   if (cache.has_bias) {
-    auto array = info.bias_rows == 1 ? empty_array<Scalar>({gates * sizes.units})
-                                     : empty_array<Scalar>({info.bias_rows, gates * sizes.units});
+    auto array = info.bias_rows == 1 ? empty_array<Scalar>({gates * units})
+                                     : empty_array<Scalar>({info.bias_rows, gates * units});
     gradients.d_bias = array.mutable_data();
     d_bias = std::move(array);
   }
   py::tuple d_initial(info.states);
   for (int which = 0; which < info.states; ++which) {
-    auto array = empty_array<Scalar>({sizes.batch, sizes.units});
+    auto array = empty_array<Scalar>({batch, units});
     gradients.d_initial[which] = array.mutable_data();
     d_initial[which] = std::move(array);
   }
-  without_gil(work_of(info, sizes),
+  without_gil(work_of(info, memory.rows->total(), call.features, units),
               [&] { recurrent_backward(call, memory, d_sequence, d_last, d_final, gradients, request); });
   return py::make_tuple(d_inputs, d_kernel, d_recurrent, d_bias, d_initial);
 }
@@ -266,22 +376,29 @@ void bind_rnn(py::module_& module) {
       [](const std::string& cell, const py::object& inputs_object, const py::object& kernel,
          const py::object& recurrent_kernel, const py::object& bias, const py::object& initial_states,
          const std::string& activation, const std::string& recurrent_activation, bool go_backwards,
-         bool return_sequences, bool keep, int threads, const std::string& isa, const std::string& path,
-         index k_block) {
+         bool return_sequences, bool keep, const py::object& mask, const py::object& lengths,
+         bool zero_output_for_mask, bool keep_time_order, const py::object& input_dropout,
+         const py::object& recurrent_dropout, const py::object& zoneout, int threads, const std::string& isa,
+         const std::string& path, index k_block) {
         const py::array inputs = checked_array(inputs_object, "inputs");
+        const Options options{
+            mask, lengths, zero_output_for_mask, keep_time_order, input_dropout, recurrent_dropout, zoneout};
         const PlanRequest request = checked_request(threads, path, k_block);
         return with_scalar(element_type(inputs), [&](auto scalar) {
           return forward<decltype(scalar)>(cell, inputs, kernel, recurrent_kernel, bias, initial_states,
                                            activation, recurrent_activation, go_backwards, return_sequences,
-                                           keep, request, isa);
+                                           keep, options, request, isa);
         });
       },
       py::arg("cell"), py::arg("inputs"), py::arg("kernel"), py::arg("recurrent_kernel"), py::arg("bias"),
       py::arg("initial_states"), py::arg("activation"), py::arg("recurrent_activation"),
       py::arg("go_backwards"), py::arg("return_sequences"), py::arg("keep"), py::kw_only(),
-      py::arg("_threads") = 0, py::arg("_isa") = "", py::arg("_path") = "", py::arg("_k_block") = 0,
-      "Runs a cell over inputs [B, T, F]. Returns (outputs [B, T, U] or [B, U], final states, cache or "
-      "None).");
+      py::arg("mask") = py::none(), py::arg("lengths") = py::none(), py::arg("zero_output_for_mask") = false,
+      py::arg("keep_time_order") = false, py::arg("input_dropout") = py::none(),
+      py::arg("recurrent_dropout") = py::none(), py::arg("zoneout") = py::none(), py::arg("_threads") = 0,
+      py::arg("_isa") = "", py::arg("_path") = "", py::arg("_k_block") = 0,
+      "Runs a cell over inputs [B, T, F], or over packed ones [sum(lengths), F]. Returns (outputs [B, T, U], "
+      "[sum(lengths), U] or [B, U], final states, cache or None).");
   module.def(
       "rnn_backward",
       [](const RnnCache& cache, const py::object& d_outputs, const py::object& d_states, bool need_inputs,

@@ -10,7 +10,7 @@
 ///     h_next = z h + (1 - z) g             gate order z, r, h; z multiplies the OLD state
 ///
 /// State h. Accumulators s, z, r, x W_h + b_h: so those of the state and those of the input are neighbours.
-/// Kept: s, z, r, g. (Cho et al. 2014, in the form of Keras 3.)
+/// Kept: s, z, r, g (or the sums of z, r, g). (Cho et al. 2014, in the form of Keras 3.)
 struct Gru {
   static constexpr CellInfo kInfo = {
       /*name*/ "gru",
@@ -20,6 +20,7 @@ struct Gru {
       /*bias_rows*/ 2,
       /*accumulators*/ 4,
       /*kept*/ 4,
+      /*output_is_kept*/ false,
       /*phases*/ 1,
       /*input*/ {1, 4},
       /*state*/ {{0, 3}, {0, 0}},
@@ -35,23 +36,27 @@ struct Gru {
     const V s = sum[0];
     const V z = pair.recurrent(sum[1]);
     const V r = pair.recurrent(sum[2]);
-    const V g = pair.activation(fma(r, s, sum[3]));
+    const V candidate = fma(r, s, sum[3]);
+    const V g = pair.activation(candidate);
     next[0] = fma(z, state[0], (V::broadcast(1) - z) * g);
     kept[0] = s;
-    kept[1] = z;
-    kept[2] = r;
-    kept[3] = g;
+    kept[1] = pair.recurrent.keep(sum[1], z);
+    kept[2] = pair.recurrent.keep(sum[2], r);
+    kept[3] = pair.activation.keep(candidate, g);
   }
 
   template <class V, class Pair>
-  TIMELOOM_INLINE static void backward(const Pair& pair, const V* kept, const V* state, const V*,
-                                       const V* d_next, V* d_sum, V* d_state) noexcept {
-    const V s = kept[0], z = kept[1], r = kept[2], g = kept[3];
-    const V d_g = d_next[0] * (V::broadcast(1) - z) * pair.activation_gradient(g);
-    d_sum[0] = d_g * r;
-    d_sum[1] = d_next[0] * (state[0] - g) * pair.recurrent_gradient(z);
-    d_sum[2] = d_g * s * pair.recurrent_gradient(r);
+  TIMELOOM_INLINE static void backward(const Pair& pair, const V* kept, const V* state, const V* d_next,
+                                       V* d_sum, V* d_state) noexcept {
+    const V s = kept[0];
+    const auto z = pair.recurrent.from_kept(kept[1]);
+    const auto r = pair.recurrent.from_kept(kept[2]);
+    const auto g = pair.activation.from_kept(kept[3]);
+    const V d_g = d_next[0] * (V::broadcast(1) - z.value) * g.slope;
+    d_sum[0] = d_g * r.value;
+    d_sum[1] = d_next[0] * (state[0] - g.value) * z.slope;
+    d_sum[2] = d_g * s * r.slope;
     d_sum[3] = d_g;
-    d_state[0] = d_next[0] * z;
+    d_state[0] = d_next[0] * z.value;
   }
 };

@@ -10,7 +10,8 @@
 ///     i = rec(i')   f = rec(f')   g = act(g')   o = rec(o')        primes: x W + h U + b, gate order i, f,
 ///     c, o c_next = f c + i g h_next = o act(c_next)
 ///
-/// States h, c. Kept: i, f, g, o. act(c_next) is computed again in backward: that is cheaper than keeping it.
+/// States h, c. Kept: i, f, g, o (or their sums, where a derivative needs those). c_next and act(c_next) are
+/// computed again in backward: that is cheaper than keeping them.
 struct Lstm {
   static constexpr CellInfo kInfo = {
       /*name*/ "lstm",
@@ -20,6 +21,7 @@ struct Lstm {
       /*bias_rows*/ 1,
       /*accumulators*/ 4,
       /*kept*/ 4,
+      /*output_is_kept*/ false,
       /*phases*/ 1,
       /*input*/ {0, 4},
       /*state*/ {{0, 4}, {0, 0}},
@@ -38,23 +40,26 @@ struct Lstm {
     const V o = pair.recurrent(sum[3]);
     next[1] = fma(f, state[1], i * g);
     next[0] = o * pair.activation(next[1]);
-    kept[0] = i;
-    kept[1] = f;
-    kept[2] = g;
-    kept[3] = o;
+    kept[0] = pair.recurrent.keep(sum[0], i);
+    kept[1] = pair.recurrent.keep(sum[1], f);
+    kept[2] = pair.activation.keep(sum[2], g);
+    kept[3] = pair.recurrent.keep(sum[3], o);
   }
 
   template <class V, class Pair>
-  TIMELOOM_INLINE static void backward(const Pair& pair, const V* kept, const V* state, const V* next,
-                                       const V* d_next, V* d_sum, V* d_state) noexcept {
-    const V i = kept[0], f = kept[1], g = kept[2], o = kept[3];
-    const V squashed = pair.activation(next[1]);
-    const V d_c = fma(d_next[0] * o, pair.activation_gradient(squashed), d_next[1]);
-    d_sum[0] = d_c * g * pair.recurrent_gradient(i);
-    d_sum[1] = d_c * state[1] * pair.recurrent_gradient(f);
-    d_sum[2] = d_c * i * pair.activation_gradient(g);
-    d_sum[3] = d_next[0] * squashed * pair.recurrent_gradient(o);
+  TIMELOOM_INLINE static void backward(const Pair& pair, const V* kept, const V* state, const V* d_next,
+                                       V* d_sum, V* d_state) noexcept {
+    const auto i = pair.recurrent.from_kept(kept[0]);
+    const auto f = pair.recurrent.from_kept(kept[1]);
+    const auto g = pair.activation.from_kept(kept[2]);
+    const auto o = pair.recurrent.from_kept(kept[3]);
+    const auto squashed = pair.activation.at(fma(f.value, state[1], i.value * g.value));
+    const V d_c = fma(d_next[0] * o.value, squashed.slope, d_next[1]);
+    d_sum[0] = d_c * g.value * i.slope;
+    d_sum[1] = d_c * state[1] * f.slope;
+    d_sum[2] = d_c * i.value * g.slope;
+    d_sum[3] = d_next[0] * squashed.value * o.slope;
     d_state[0] = V::zero();
-    d_state[1] = d_c * f;
+    d_state[1] = d_c * f.value;
   }
 };

@@ -44,39 +44,34 @@ void gemm(const Gemm<typename V::scalar>& call, const Worker& worker) noexcept {
     for (index begin = 0; begin == 0 || begin < depth; begin += kGemmBlock) {
       const index end = begin + kGemmBlock < depth ? begin + kGemmBlock : depth;
       const Scalar* right = call.packed + (panel * depth + begin) * kColumns;
-      const RowTiles tiles = row_tiles(rows_share.begin, rows_share.end, kRows);
-      index first = tiles.first;
-      for (index tile = 0; tile < tiles.count; ++tile) {
-        const index count = tiles.quotient + (tile < tiles.remainder);
-        with_rows<kRows>(count, [&](auto rows) {
-          constexpr int kHeight = decltype(rows)::value;
-          V acc[kHeight][4];
-          const Scalar* left[kHeight];
-          Scalar* target[kHeight];
-          for (int i = 0; i < kHeight; ++i) {
-            left[i] = call.left.data + (first + i) * call.left.row_stride + begin;
-            target[i] = call.outputs.data + (first + i) * call.outputs.row_stride + column;
-            TIMELOOM_UNROLL
-            for (int v = 0; v < 4; ++v) {
-              const index remaining = cols - column - v * V::kLanes;
-              if (begin > 0) {
-                acc[i][v] = load_lanes<V>(target[i] + v * V::kLanes, remaining);
-              } else {
-                acc[i][v] =
-                    call.bias ? load_lanes<V>(call.bias + column + v * V::kLanes, remaining) : V::zero();
-              }
+      for_row_tiles<kRows>(rows_share.end - rows_share.begin, [&](auto rows, index first) {
+        constexpr int kHeight = decltype(rows)::value;
+        V acc[kHeight][4];
+        const Scalar* left[kHeight];
+        Scalar* target[kHeight];
+        for (int i = 0; i < kHeight; ++i) {
+          const index row = rows_share.begin + first + i;
+          left[i] = call.left.data + row * call.left.row_stride + begin;
+          target[i] = call.outputs.data + row * call.outputs.row_stride + column;
+          TIMELOOM_UNROLL
+          for (int v = 0; v < 4; ++v) {
+            const index remaining = cols - column - v * V::kLanes;
+            if (begin > 0) {
+              acc[i][v] = load_lanes<V>(target[i] + v * V::kLanes, remaining);
+            } else {
+              acc[i][v] =
+                  call.bias ? load_lanes<V>(call.bias + column + v * V::kLanes, remaining) : V::zero();
             }
           }
-          multiply_add<kHeight, 0, 4>(acc, left, right, kColumns, end - begin);
-          for (int i = 0; i < kHeight; ++i) {
-            TIMELOOM_UNROLL
-            for (int v = 0; v < 4; ++v) {
-              store_lanes(acc[i][v], target[i] + v * V::kLanes, cols - column - v * V::kLanes);
-            }
+        }
+        multiply_add<kHeight, 0, 4>(acc, left, right, kColumns, end - begin);
+        for (int i = 0; i < kHeight; ++i) {
+          TIMELOOM_UNROLL
+          for (int v = 0; v < 4; ++v) {
+            store_lanes(acc[i][v], target[i] + v * V::kLanes, cols - column - v * V::kLanes);
           }
-        });
-        first += count;
-      }
+        }
+      });
     }
   }
 }

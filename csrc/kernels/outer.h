@@ -28,37 +28,31 @@ void outer_product(const Scalar* const* rows, index columns, const Scalar* right
     for (index from = 0; from < count; from += kOuterBlock) {
       const index block = count - from < kOuterBlock ? count - from : kOuterBlock;
       const bool last = from + block == count;
-      const RowTiles tiles = row_tiles(begin, end, kRows);
-      index first = begin;
-      for (index tile = 0; tile < tiles.count; ++tile) {
-        const index height = tiles.quotient + (tile < tiles.remainder);
-        with_rows<kRows>(height, [&](auto constant) {
-          constexpr int kHeight = decltype(constant)::value;
-          V acc[kHeight][kVectors];
+      for_row_tiles<kRows>(end - begin, [&](auto constant, index tile) {
+        constexpr int kHeight = decltype(constant)::value;
+        const index first = begin + tile;
+        V acc[kHeight][kVectors];
+        TIMELOOM_UNROLL
+        for (int i = 0; i < kHeight; ++i) {
           TIMELOOM_UNROLL
-          for (int i = 0; i < kHeight; ++i) {
-            TIMELOOM_UNROLL
-            for (int v = 0; v < kVectors; ++v) {
-              acc[i][v] = from == 0 ? V::zero() : V::load(scratch + (first + i) * kWidth + v * V::kLanes);
+          for (int v = 0; v < kVectors; ++v) {
+            acc[i][v] = from == 0 ? V::zero() : V::load(scratch + (first + i) * kWidth + v * V::kLanes);
+          }
+        }
+        multiply_add_outer<kHeight, kVectors>(
+            acc, rows + from, first, right + panel * right_panel + from * right_stride, right_stride, block);
+        TIMELOOM_UNROLL
+        for (int i = 0; i < kHeight; ++i) {
+          TIMELOOM_UNROLL
+          for (int v = 0; v < kVectors; ++v) {
+            if (last) {
+              add(panel, first + i, v, acc[i][v]);
+            } else {
+              acc[i][v].store(scratch + (first + i) * kWidth + v * V::kLanes);
             }
           }
-          multiply_add_outer<kHeight, kVectors>(acc, rows + from, first,
-                                                right + panel * right_panel + from * right_stride,
-                                                right_stride, block);
-          TIMELOOM_UNROLL
-          for (int i = 0; i < kHeight; ++i) {
-            TIMELOOM_UNROLL
-            for (int v = 0; v < kVectors; ++v) {
-              if (last) {
-                add(panel, first + i, v, acc[i][v]);
-              } else {
-                acc[i][v].store(scratch + (first + i) * kWidth + v * V::kLanes);
-              }
-            }
-          }
-        });
-        first += height;
-      }
+        }
+      });
     }
     item += end - begin;
   }

@@ -5,6 +5,11 @@
 #include "kernels/rnn_backward.h"
 #include "kernels/rnn_forward.h"
 
+template <class Cell>
+bool rnn_output_suffices(Activation activation) noexcept {
+  return Cell::kInfo.output_is_kept && !derivative_from_input(activation);
+}
+
 template <class V, class List>
 struct RnnTable;
 
@@ -12,6 +17,6 @@ template <class V, class... Cells>
 struct RnnTable<V, CellList<Cells...>> {
   static constexpr int kCount = sizeof...(Cells);
   static constexpr RnnKernels<typename V::scalar> kCells[kCount] = {
-      {&Cells::kInfo, rnn_layout<Cells, V>, rnn_pack<Cells, V>, rnn_pack_transposed<Cells, V>,
-       rnn_forward<Cells, V>, rnn_backward<Cells, V>}...};
+      {&Cells::kInfo, rnn_output_suffices<Cells>, rnn_layout<Cells, V>, rnn_pack<Cells, V>,
+       rnn_pack_transposed<Cells, V>, rnn_forward<Cells, V>, rnn_backward<Cells, V>}...};
 };

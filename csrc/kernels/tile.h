@@ -11,24 +11,12 @@
 #include "simd/vec.h"
 
 /// Rows of a tile that is `vectors` wide. With 32 registers 24 hold accumulators, with 16 it is 12: the rest
-/// holds one vector of b and the broadcast elements of a, and 8 chains or more hide the latency of fma.
+/// holds one vector of b and the broadcast elements of a, and 8 chains hide the latency of fma: more rows of
+/// a narrow tile would gain nothing.
 template <class V>
 constexpr int tile_rows(int vectors) {
-  return kVectorRegisters * 3 / 4 / vectors;
-}
-
-/// How n rows are cut into tiles of nearly equal height: 32 rows at most 6 each are 6 6 5 5 5 5.
-struct RowTiles {
-  index first;
-  index count;
-  index quotient;
-  index remainder;
-};
-
-TIMELOOM_INLINE RowTiles row_tiles(index begin, index end, int most) noexcept {
-  const index rows = end - begin;
-  const index count = (rows + most - 1) / most;
-  return {begin, count, count == 0 ? 0 : rows / count, count == 0 ? 0 : rows % count};
+  const int rows = kVectorRegisters * 3 / 4 / vectors;
+  return rows < 8 ? rows : 8;
 }
 
 /// The share of `worker` in n items: [begin, end), ascending and nearly equal.
@@ -115,4 +103,20 @@ TIMELOOM_INLINE V load_lanes(const typename V::scalar* source, index count) noex
   if (count >= V::kLanes) return V::load(source);
   if (count > 0) return V::load_partial(source, static_cast<int>(count));
   return V::zero();
+}
+
+/// Cuts `count` rows into tiles of nearly equal height (32 rows of at most 6: 6 6 5 5 5 5) and calls
+/// function(Constant<height>, first row) for each in ascending order.
+template <int kMost, class Function>
+TIMELOOM_INLINE void for_row_tiles(index count, Function&& function) noexcept {
+  const index tiles = (count + kMost - 1) / kMost;
+  if (tiles == 0) return;
+  const index quotient = count / tiles;
+  const index remainder = count % tiles;
+  index first = 0;
+  for (index tile = 0; tile < tiles; ++tile) {
+    const index height = quotient + (tile < remainder);
+    with_rows<kMost>(height, [&](auto rows) { function(rows, first); });
+    first += height;
+  }
 }

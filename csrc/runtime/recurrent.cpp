@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/masked_outputs.h"
 #include "runtime/parallel.h"
 
 namespace timeloom {
@@ -22,161 +23,273 @@ void copy_padded(Scalar* target, index target_stride, const Scalar* source, inde
   }
 }
 
-/// Rows `source_stride` apart into `target` [rows, width].
+/// A whole sequence by stride, walked from the end if `backwards`.
 template <typename Scalar>
-void copy_rows(Scalar* target, const Scalar* source, index source_stride, index rows, index width) {
-  for (index row = 0; row < rows; ++row)
-    std::copy_n(source + row * source_stride, width, target + row * width);
+SequenceView<Scalar> walk(Scalar* data, index timesteps, index width, bool backwards) {
+  if (!data || !backwards) return {data, timesteps * width, width};
+  return {data + (timesteps - 1) * width, timesteps * width, -width};
 }
 
+/// What a call gives in the order of the batch, in the order of the plan.
 template <typename Scalar>
-SequenceView<Scalar> walk(Scalar* data, const RnnSizes& sizes, bool go_backwards) {
-  const index row = sizes.steps * sizes.features;
-  if (!go_backwards) return {data, row, sizes.features};
-  return {data + (sizes.steps - 1) * sizes.features, row, -sizes.features};
-}
+class InPlanOrder {
+ public:
+  explicit InPlanOrder(const SequenceRows& rows) : rows_(rows) {}
 
-/// A null initial state becomes zeros that live as long as `zeros`.
-template <typename Scalar>
-const Scalar* or_zeros(const Scalar* data, index count, Workspace& zeros) {
-  if (data) return data;
-  if (!zeros.as<Scalar>()) {
-    zeros = workspace_of<Scalar>(count);
-    std::fill_n(zeros.as<Scalar>(), count, Scalar(0));
+  /// `groups` times [batch, width]; null stays null. The result lives as long as this object.
+  const Scalar* operator()(const Scalar* source, index groups, index width) {
+    if (!source || rows_.dense()) return source;
+    Scalar* target = take(groups * rows_.batch() * width);
+    for (index group = 0; group < groups; ++group) {
+      for (index place = 0; place < rows_.batch(); ++place) {
+        std::copy_n(source + (group * rows_.batch() + rows_.row_of(place)) * width, width,
+                    target + (group * rows_.batch() + place) * width);
+      }
+    }
+    return target;
   }
-  return zeros.as<Scalar>();
+
+  const Scalar* zeros(index width) {
+    if (!zeros_) {
+      Scalar* fresh = take(rows_.batch() * width);
+      std::fill_n(fresh, rows_.batch() * width, Scalar(0));
+      zeros_ = fresh;
+    }
+    return zeros_;
+  }
+
+ private:
+  Scalar* take(index count) {
+    held_[taken_] = workspace_of<Scalar>(count);
+    return held_[taken_++].template as<Scalar>();
+  }
+
+  const SequenceRows& rows_;
+  Workspace held_[2 * kMaxStates + 3];
+  int taken_ = 0;
+  const Scalar* zeros_ = nullptr;
+};
+
+template <typename Scalar>
+RnnCall<Scalar> shared_call(const RecurrentCall<Scalar>& call, const SequenceRows& rows, const RnnPath& path,
+                            InPlanOrder<Scalar>& in_plan_order) {
+  const CellInfo& info = *call.cell->info;
+  RnnCall<Scalar> shared{};
+  shared.sizes = {rows.batch(), rows.steps(), call.features, call.units};
+  shared.plan = rows.plan();
+  shared.path = path;
+  shared.activation = call.activation;
+  shared.recurrent_activation = call.recurrent_activation;
+  const Timesteps& given = call.timesteps;
+  shared.inputs = walk(call.inputs, rows.steps(), call.features, rows.dense() && given.go_backwards);
+  if (!rows.dense()) shared.inputs.data = call.inputs;
+  for (int which = 0; which < info.states; ++which) {
+    const Scalar* initial = in_plan_order(call.initial[which], 1, call.units);
+    shared.initial[which] = initial ? initial : in_plan_order.zeros(call.units);
+    const bool backwards = rows.dense() && given.go_backwards && given.keep_time_order;
+    shared.zoneout[which] = walk(call.zoneout[which], rows.steps(), call.units, backwards);
+    shared.zoneout_rate[which] = call.zoneout_rate[which];
+    shared.zoned = shared.zoned || call.zoneout[which] || call.zoneout_rate[which] != 0;
+  }
+  shared.input_dropout = in_plan_order(call.input_dropout, info.input_gates, call.features);
+  shared.recurrent_dropout = in_plan_order(call.recurrent_dropout, info.state_gates, call.units);
+  return shared;
+}
+
+/// Row `place` of the plan at its last step, in an array of the outputs of every step.
+template <typename Scalar>
+const Scalar* last_output(const SequenceRows& rows, const SequenceView<const Scalar>& outputs,
+                          const index* output_row, index ring, index place, index units) {
+  const index step = rows.length_of(place) - 1;
+  if (rows.dense()) return outputs.data + place * outputs.row_stride + step % ring * outputs.step_stride;
+  const index packed = rows.plan().step_begin[step] + place;
+  return outputs.data + (output_row ? output_row[packed] : packed) * units;
+}
+
+/// The gradient of the last output is one of the final state, unless that output is zero.
+template <typename Scalar>
+void add_last_gradient(const RecurrentCall<Scalar>& call, const SequenceRows& rows, const Scalar* d_last,
+                       Scalar* d_state, index stride) {
+  for (index place = 0; place < rows.batch(); ++place) {
+    const index row = rows.row_of(place);
+    if (rows.length_of(place) == 0) continue;
+    if (call.zero_masked_outputs && ends_masked(call.timesteps, row)) continue;
+    for (index unit = 0; unit < call.units; ++unit) {
+      d_state[place * stride + unit] += d_last[row * call.units + unit];
+    }
+  }
 }
 
 }  // namespace
 
 template <typename Scalar>
-int recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scalar* last,
-                      Scalar* const (&final_states)[kMaxStates], RecurrentMemory<Scalar>* memory,
-                      const PlanRequest& request) {
-  const RnnSizes& sizes = call.sizes;
+void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scalar* last,
+                       Scalar* const (&final_states)[kMaxStates], RecurrentMemory<Scalar>* memory,
+                       const PlanRequest& request) {
   const CellInfo& info = *call.cell->info;
-  const RnnPlan plan = plan_rnn(info, sizes, sizeof(Scalar), false, request);
-  RnnLayout layout{};
-  call.cell->layout(sizes, layout);
-  const index rows = sizes.batch * sizes.units;
   const bool keep = memory != nullptr;
   RecurrentMemory<Scalar> scratch;
   RecurrentMemory<Scalar>& held = keep ? *memory : scratch;
+  held.rows = std::make_shared<const SequenceRows>(call.timesteps);
+  const SequenceRows& rows = *held.rows;
+  const index batch = rows.batch();
+  const index units = call.units;
+  const index total = rows.total();
+  const RnnSizes sizes{batch, rows.steps(), call.features, units};
+  const RnnPlan plan =
+      plan_rnn(info, sizes, total, sizeof(Scalar), false, call.input_dropout != nullptr, request);
+  RnnLayout layout{};
+  call.cell->layout(sizes, layout);
 
-  Workspace zeros;
-  const Workspace packed = workspace_of<Scalar>(layout.packed_weights);
+  InPlanOrder<Scalar> in_plan_order(rows);
   RnnForward<Scalar> forward{};
-  forward.sizes = sizes;
-  forward.path = plan.path;
-  forward.activation = call.activation;
-  forward.recurrent_activation = call.recurrent_activation;
+  forward.call = shared_call(call, rows, plan.path, in_plan_order);
+  const Workspace packed = workspace_of<Scalar>(layout.packed_weights);
   forward.packed = packed.as<Scalar>();
-  forward.inputs = walk(call.inputs, sizes, call.go_backwards);
-  for (int which = 0; which < info.states; ++which) {
-    forward.initial[which] = or_zeros(call.initial[which], rows, zeros);
-  }
+  forward.output_steps = std::max<index>(rows.steps(), 1);
   if (sequence) {
-    forward.outputs = {sequence, sizes.steps * sizes.units, sizes.units};
-    forward.output_steps = sizes.steps;
+    const bool backwards = rows.dense() && call.timesteps.go_backwards && call.timesteps.keep_time_order;
+    forward.outputs = walk(sequence, rows.steps(), units, backwards);
+    forward.output_row = forward.call.plan.output_row;
   } else {
-    forward.output_steps = keep ? sizes.steps : 2;
-    held.history = workspace_of<Scalar>(forward.output_steps * rows);
-    forward.outputs = {held.history.template as<Scalar>(), sizes.units, rows};
+    if (rows.dense() && !keep) forward.output_steps = 2;
+    held.history = workspace_of<Scalar>((rows.dense() ? forward.output_steps * batch : total) * units);
+    forward.outputs = {held.history.template as<Scalar>(), units, batch * units};
   }
-  forward.state_slots = keep ? sizes.steps + 1 : 1;
+  forward.keeps_states = keep;
   for (int which = 1; which < info.states; ++which) {
-    held.states[which] = workspace_of<Scalar>(forward.state_slots * sizes.batch * layout.padded_units);
+    held.states[which] = workspace_of<Scalar>((keep ? batch + total : batch) * layout.padded_units);
     forward.states[which] = held.states[which].template as<Scalar>();
-    copy_padded(forward.states[which], layout.padded_units, call.initial[which], sizes.batch, sizes.units);
+    copy_padded(forward.states[which], layout.padded_units, forward.call.initial[which], batch, units);
   }
-  forward.kept_slots = keep ? sizes.steps : 1;
-  if (info.kept > 0 && (keep || info.phases == 2)) {
-    held.kept = workspace_of<Scalar>(forward.kept_slots * layout.panels * sizes.batch * layout.kept_width);
+  forward.keeps_steps = keep;
+  const index steps_kept = keep ? total : batch;
+  const bool keeps_values = keep && (forward.call.zoned || !call.cell->output_suffices(call.activation));
+  if (info.kept > 0 && (keeps_values || info.phases == 2)) {
+    held.kept = workspace_of<Scalar>(steps_kept * layout.panels * layout.kept_width);
     forward.kept = held.kept.template as<Scalar>();
   }
-  forward.operand_slots = forward.kept_slots;
   if (info.phases == 2) {
-    held.operand = workspace_of<Scalar>(forward.operand_slots * rows);
+    held.operand = workspace_of<Scalar>(steps_kept * units);
     forward.operand = held.operand.template as<Scalar>();
   }
   Workspace accumulators;
-  if (plan.path.separate || plan.path.state_block < sizes.units) {
-    accumulators =
-        workspace_of<Scalar>(layout.panels * plan.path.chunk_steps * sizes.batch * layout.accumulator_width);
+  const index chunk_rows = forward.call.plan.chunk_rows;
+  if (plan.path.separate || plan.path.state_block < units) {
+    accumulators = workspace_of<Scalar>(layout.panels * chunk_rows * layout.accumulator_width);
     forward.accumulators = accumulators.as<Scalar>();
+  }
+  Workspace dropped_inputs, dropped_states;
+  if (call.input_dropout) {
+    dropped_inputs = workspace_of<Scalar>(info.input_gates * chunk_rows * call.features);
+    forward.dropped_inputs = dropped_inputs.as<Scalar>();
+  }
+  if (call.recurrent_dropout) {
+    dropped_states = workspace_of<Scalar>(2 * info.state_gates * batch * units);
+    forward.dropped_states = dropped_states.as<Scalar>();
   }
 
   const RnnPacking<Scalar> packing{sizes, call.kernel, call.recurrent_kernel, call.bias, packed.as<Scalar>()};
-  const int ran = run_parallel(plan.threads, [&](const Worker& worker) {
+  const bool fills = sequence && !rows.dense() && !call.timesteps.packed;
+  run_parallel(plan.threads, [&](const Worker& worker) {
     call.cell->pack(packing, worker);
     worker.wait(worker.barrier);
     call.cell->forward(forward, worker);
+    if (!fills) return;
+    worker.wait(worker.barrier);
+    fill_masked_outputs(call.timesteps, sequence, units, call.zero_masked_outputs, worker);
   });
 
-  const Scalar* final_output =
-      forward.outputs.data + (sizes.steps - 1) % forward.output_steps * forward.outputs.step_stride;
-  if (!sequence) copy_rows(last, final_output, forward.outputs.row_stride, sizes.batch, sizes.units);
-  copy_rows(final_states[0], final_output, forward.outputs.row_stride, sizes.batch, sizes.units);
-  for (int which = 1; which < info.states; ++which) {
-    const Scalar* final_state =
-        forward.states[which] + (forward.state_slots - 1) * sizes.batch * layout.padded_units;
-    copy_rows(final_states[which], final_state, layout.padded_units, sizes.batch, sizes.units);
-  }
   held.outputs = {forward.outputs.data, forward.outputs.row_stride, forward.outputs.step_stride};
-  return ran;
+  held.output_row = forward.output_row;
+  for (index place = 0; place < batch; ++place) {
+    const index row = rows.row_of(place);
+    const index length = rows.length_of(place);
+    const Scalar* output =
+        length == 0 ? forward.call.initial[0] + place * units
+                    : last_output(rows, held.outputs, held.output_row, forward.output_steps, place, units);
+    std::copy_n(output, units, final_states[0] + row * units);
+    if (last) {
+      const bool none = length == 0 || (call.zero_masked_outputs && ends_masked(call.timesteps, row));
+      if (none) {
+        std::fill_n(last + row * units, units, Scalar(0));
+      } else {
+        std::copy_n(output, units, last + row * units);
+      }
+    }
+    index slot = place;
+    if (keep && length > 0) {
+      slot = batch + place + (rows.dense() ? (length - 1) * batch : forward.call.plan.step_begin[length - 1]);
+    }
+    for (int which = 1; which < info.states; ++which) {
+      std::copy_n(forward.states[which] + slot * layout.padded_units, units,
+                  final_states[which] + row * units);
+    }
+  }
 }
 
 template <typename Scalar>
-int recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory<Scalar>& memory,
-                       const Scalar* d_sequence, const Scalar* d_last,
-                       const Scalar* const (&d_final)[kMaxStates],
-                       const RecurrentGradients<Scalar>& gradients, const PlanRequest& request) {
-  const RnnSizes& sizes = call.sizes;
+void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory<Scalar>& memory,
+                        const Scalar* d_sequence, const Scalar* d_last,
+                        const Scalar* const (&d_final)[kMaxStates],
+                        const RecurrentGradients<Scalar>& gradients, const PlanRequest& request) {
   const CellInfo& info = *call.cell->info;
-  const RnnPlan plan = plan_rnn(info, sizes, sizeof(Scalar), true, request);
+  const SequenceRows& rows = *memory.rows;
+  const Timesteps& given = call.timesteps;
+  const index batch = rows.batch();
+  const index units = call.units;
+  const RnnSizes sizes{batch, rows.steps(), call.features, units};
+  const RnnPlan plan =
+      plan_rnn(info, sizes, rows.total(), sizeof(Scalar), true, call.input_dropout != nullptr, request);
   RnnLayout layout{};
   call.cell->layout(sizes, layout);
-  const index rows = sizes.batch * sizes.units;
-  const index padded_rows = sizes.batch * layout.padded_units;
-  const index chunk_rows = plan.path.chunk_steps * sizes.batch;
 
-  Workspace zeros;
+  InPlanOrder<Scalar> in_plan_order(rows);
+  RnnBackward<Scalar> backward{};
+  backward.call = shared_call(call, rows, plan.path, in_plan_order);
+  const index chunk_rows = backward.call.plan.chunk_rows;
   const Workspace packed = workspace_of<Scalar>(layout.packed_transposed);
   const Workspace sums = workspace_of<Scalar>(layout.panels * chunk_rows * layout.accumulator_width);
   const Workspace scratch = workspace_of<Scalar>(plan.threads * layout.thread_scratch);
-  const Workspace pointers = workspace_of<const Scalar*>(plan.threads * 3 * chunk_rows);
+  const Workspace pointers = workspace_of<const Scalar*>(plan.threads * kRowPointers * chunk_rows);
   Workspace d_states[kMaxStates];
-  Workspace d_operand;
+  Workspace d_operand, folded, dropped_inputs, dropped_states;
 
-  RnnBackward<Scalar> backward{};
-  backward.sizes = sizes;
-  backward.path = plan.path;
-  backward.activation = call.activation;
-  backward.recurrent_activation = call.recurrent_activation;
   backward.packed_transposed = packed.as<Scalar>();
-  backward.inputs = walk(call.inputs, sizes, call.go_backwards);
   backward.outputs = memory.outputs;
+  backward.output_row = memory.output_row;
   backward.kept = memory.kept.template as<const Scalar>();
   backward.operand = memory.operand.template as<const Scalar>();
   for (int which = 0; which < info.states; ++which) {
-    backward.initial[which] = or_zeros(call.initial[which], rows, zeros);
     backward.states[which] = memory.states[which].template as<const Scalar>();
-    d_states[which] = workspace_of<Scalar>(padded_rows);
+    d_states[which] = workspace_of<Scalar>(batch * layout.padded_units);
     backward.d_states[which] = d_states[which].as<Scalar>();
-    copy_padded(backward.d_states[which], layout.padded_units, d_final[which], sizes.batch, sizes.units);
+    const Scalar* d_final_rows = in_plan_order(d_final[which], 1, units);
+    copy_padded(backward.d_states[which], layout.padded_units, d_final_rows, batch, units);
   }
   if (info.phases == 2) {
-    d_operand = workspace_of<Scalar>(padded_rows);
+    d_operand = workspace_of<Scalar>(batch * layout.padded_units);
     backward.d_operand = d_operand.as<Scalar>();
   }
-  backward.d_outputs_last = d_last != nullptr;
-  if (d_last) {
-    backward.d_outputs = {d_last, sizes.units, 0};
+  const bool masks = !rows.dense() && !given.packed;
+  const bool folds = d_sequence && masks && !call.zero_masked_outputs;
+  const bool backwards = rows.dense() && given.go_backwards;
+  if (folds) {
+    folded = workspace_of<Scalar>(batch * given.timesteps * units);
+    backward.d_outputs.data = folded.as<Scalar>();
   } else {
-    backward.d_outputs = {d_sequence, sizes.steps * sizes.units, sizes.units};
+    backward.d_outputs = walk(d_sequence, rows.steps(), units, backwards && given.keep_time_order);
+  }
+  if (call.input_dropout) {
+    dropped_inputs = workspace_of<Scalar>(info.input_gates * chunk_rows * call.features);
+    backward.dropped_inputs = dropped_inputs.as<Scalar>();
+  }
+  if (call.recurrent_dropout) {
+    dropped_states = workspace_of<Scalar>(info.state_gates * chunk_rows * units);
+    backward.dropped_states = dropped_states.as<Scalar>();
   }
   backward.d_accumulators = sums.as<Scalar>();
-  if (gradients.d_inputs) backward.d_inputs = walk(gradients.d_inputs, sizes, call.go_backwards);
+  backward.d_inputs = walk(gradients.d_inputs, rows.steps(), call.features, backwards).data;
   backward.d_kernel = gradients.d_kernel;
   backward.d_recurrent_kernel = gradients.d_recurrent_kernel;
   backward.d_bias = gradients.d_bias;
@@ -184,31 +297,37 @@ int recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory<
   backward.rows = pointers.as<const Scalar*>();
 
   const int gates = std::max(info.input_gates, info.state_gates);
-  std::fill_n(gradients.d_kernel, sizes.features * info.input_gates * sizes.units, Scalar(0));
-  std::fill_n(gradients.d_recurrent_kernel, sizes.units * info.state_gates * sizes.units, Scalar(0));
-  if (gradients.d_bias) std::fill_n(gradients.d_bias, info.bias_rows * gates * sizes.units, Scalar(0));
+  std::fill_n(gradients.d_kernel, call.features * info.input_gates * units, Scalar(0));
+  std::fill_n(gradients.d_recurrent_kernel, units * info.state_gates * units, Scalar(0));
+  if (gradients.d_bias) std::fill_n(gradients.d_bias, info.bias_rows * gates * units, Scalar(0));
 
   const RnnPacking<Scalar> packing{sizes, call.kernel, call.recurrent_kernel, call.bias, packed.as<Scalar>()};
-  const int ran = run_parallel(plan.threads, [&](const Worker& worker) {
+  run_parallel(plan.threads, [&](const Worker& worker) {
     call.cell->pack_transposed(packing, worker);
+    if (d_last && worker.index == 0) {
+      add_last_gradient(call, rows, d_last, backward.d_states[0], layout.padded_units);
+    }
+    if (folds) fold_masked_gradients(given, folded.as<Scalar>(), d_sequence, units, worker);
+    if (masks && gradients.d_inputs) clear_masked_inputs(given, gradients.d_inputs, call.features, worker);
     worker.wait(worker.barrier);
     call.cell->backward(backward, worker);
   });
 
   for (int which = 0; which < info.states; ++which) {
-    copy_rows(gradients.d_initial[which], backward.d_states[which], layout.padded_units, sizes.batch,
-              sizes.units);
+    for (index place = 0; place < batch; ++place) {
+      std::copy_n(backward.d_states[which] + place * layout.padded_units, units,
+                  gradients.d_initial[which] + rows.row_of(place) * units);
+    }
   }
-  return ran;
 }
 
-#define TIMELOOM_RECURRENT(Scalar)                                                                          \
-  template int recurrent_forward<Scalar>(const RecurrentCall<Scalar>&, Scalar*, Scalar*,                    \
-                                         Scalar* const(&)[kMaxStates], RecurrentMemory<Scalar>*,            \
-                                         const PlanRequest&);                                               \
-  template int recurrent_backward<Scalar>(const RecurrentCall<Scalar>&, const RecurrentMemory<Scalar>&,     \
-                                          const Scalar*, const Scalar*, const Scalar* const(&)[kMaxStates], \
-                                          const RecurrentGradients<Scalar>&, const PlanRequest&);
+#define TIMELOOM_RECURRENT(Scalar)                                                                           \
+  template void recurrent_forward<Scalar>(const RecurrentCall<Scalar>&, Scalar*, Scalar*,                    \
+                                          Scalar* const(&)[kMaxStates], RecurrentMemory<Scalar>*,            \
+                                          const PlanRequest&);                                               \
+  template void recurrent_backward<Scalar>(const RecurrentCall<Scalar>&, const RecurrentMemory<Scalar>&,     \
+                                           const Scalar*, const Scalar*, const Scalar* const(&)[kMaxStates], \
+                                           const RecurrentGradients<Scalar>&, const PlanRequest&);
 TIMELOOM_RECURRENT(float)
 TIMELOOM_RECURRENT(double)
 #undef TIMELOOM_RECURRENT

@@ -4,63 +4,75 @@
 #include <memory>
 
 #include "base/kernel_table.h"
+#include "runtime/sequence_rows.h"
 #include "runtime/thread_plan.h"
 #include "runtime/workspace.h"
 
 namespace timeloom {
 
-/// What forward and backward of one call share. Arrays are C-contiguous and belong to the caller.
+/// What forward and backward of one call share. Arrays are C-contiguous and belong to the caller. "Batch" in
+/// a shape is in the order of the batch. Packed inputs are [rows, F] and then the outputs [rows, U].
 template <typename Scalar>
 struct RecurrentCall {
   const RnnKernels<Scalar>* cell;
-  RnnSizes sizes;
-  bool go_backwards;
+  Timesteps timesteps;
+  index features;
+  index units;
+  bool zero_masked_outputs;  // the output of a masked timestep is 0, else that of the timestep before
   Activation activation;
   Activation recurrent_activation;
-  const Scalar* inputs;               // [B, T, F]
+  const Scalar* inputs;               // [batch, timesteps, F]
   const Scalar* kernel;               // [F, input_gates * U]
   const Scalar* recurrent_kernel;     // [U, state_gates * U]
   const Scalar* bias;                 // [bias_rows, gates * U] or null
-  const Scalar* initial[kMaxStates];  // [B, U], null: zeros
+  const Scalar* initial[kMaxStates];  // [batch, U], null: zeros
+  const Scalar* input_dropout;        // factors [input_gates, batch, F] or null
+  const Scalar* recurrent_dropout;    // factors [state_gates, batch, U] or null
+  const Scalar* zoneout[kMaxStates];  // part of the old state kept [batch, timesteps, U] or null
+  Scalar zoneout_rate[kMaxStates];    // the same for all elements, where zoneout is null
 };
 
 /// What forward keeps for backward, beside the arrays of the call. Read only once forward has returned.
 template <typename Scalar>
 struct RecurrentMemory {
+  std::shared_ptr<const SequenceRows> rows;
   Workspace states[kMaxStates];
   Workspace kept;
   Workspace operand;
-  Workspace history;                   // outputs of every step [T, B, U] if the caller did not want them
+  Workspace history;                   // outputs of every step if the caller did not want them
   SequenceView<const Scalar> outputs;  // into history or into the caller's array
+  const index* output_row;
   std::size_t bytes() const {
-    return states[0].bytes() + states[1].bytes() + kept.bytes() + operand.bytes() + history.bytes();
+    std::size_t sum = kept.bytes() + operand.bytes() + history.bytes();
+    for (const Workspace& held : states) sum += held.bytes();
+    return sum;
   }
 };
 
-/// Runs forward. `sequence` [B, T, U] takes every output, or is null and `last` [B, U] takes the last one;
-/// `final_states` [B, U] each. With `memory`, keeps what backward needs. Returns the threads that ran.
+/// Runs forward. `sequence` [batch, timesteps, U] takes every output, or is null and `last` [batch, U] takes
+/// the last one; `final_states` [batch, U] each. With `memory`, keeps what backward needs.
 template <typename Scalar>
-int recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scalar* last,
-                      Scalar* const (&final_states)[kMaxStates], RecurrentMemory<Scalar>* memory,
-                      const PlanRequest& request);
+void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scalar* last,
+                       Scalar* const (&final_states)[kMaxStates], RecurrentMemory<Scalar>* memory,
+                       const PlanRequest& request);
 
 /// Gradients wanted of recurrent_backward; those of the weights are zeroed here. `d_inputs` and `d_bias` may
 /// be null.
 template <typename Scalar>
 struct RecurrentGradients {
-  Scalar* d_inputs;  // [B, T, F]
+  Scalar* d_inputs;  // [batch, timesteps, F]
   Scalar* d_kernel;
   Scalar* d_recurrent_kernel;
   Scalar* d_bias;
-  Scalar* d_initial[kMaxStates];  // [B, U]
+  Scalar* d_initial[kMaxStates];  // [batch, U]
 };
 
-/// Runs backward. `d_sequence` [B, T, U] or `d_last` [B, U] is the gradient of the outputs, both may be null;
-/// `d_final` [B, U] those of the final states, null: zeros.
+/// Runs backward. `d_sequence` [batch, timesteps, U] or `d_last` [batch, U] is the gradient of the outputs,
+/// both may be null; `d_final` [batch, U] those of the final states, null: zeros.
 template <typename Scalar>
-int recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory<Scalar>& memory,
-                       const Scalar* d_sequence, const Scalar* d_last,
-                       const Scalar* const (&d_final)[kMaxStates],
-                       const RecurrentGradients<Scalar>& gradients, const PlanRequest& request);
+void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory<Scalar>& memory,
+                        const Scalar* d_sequence, const Scalar* d_last,
+                        const Scalar* const (&d_final)[kMaxStates],
+                        const RecurrentGradients<Scalar>& gradients, const PlanRequest& request);
 
 }  // namespace timeloom

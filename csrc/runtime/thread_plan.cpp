@@ -36,15 +36,12 @@ int threads_for(double seconds) {
   return fed < 2.0 ? 1 : fed < limit ? static_cast<int>(fed) : limit;
 }
 
-index chunk_steps(const RnnSizes& sizes) {
-  const index batch = std::max<index>(sizes.batch, 1);
-  return std::min((kChunkRows + batch - 1) / batch, std::max<index>(sizes.steps, 1));
-}
-
-RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index element_bytes, bool backward,
-                 const PlanRequest& request) {
+RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index element_bytes, bool backward,
+                 bool fused, const PlanRequest& request) {
+  const double rows_of_step =
+      static_cast<double>(rows) / static_cast<double>(std::max<index>(sizes.steps, 1));
   const double step_work =
-      static_cast<double>(sizes.batch) * static_cast<double>(sizes.units) *
+      rows_of_step * static_cast<double>(sizes.units) *
       static_cast<double>(cell.input_gates * sizes.features + cell.state_gates * sizes.units) *
       (backward ? 2 : 1) * static_cast<double>(element_bytes) / 4;
   const double seconds = step_work * static_cast<double>(sizes.steps) / kRate;
@@ -52,7 +49,6 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index element_byte
       (cell.input_gates * sizes.features + cell.state_gates * sizes.units) * sizes.units * element_bytes;
 
   RnnPlan plan{};
-  plan.path.chunk_steps = chunk_steps(sizes);
   plan.path.separate = (sizes.batch < 8 && sizes.steps > 1) || weight_bytes > 2 * kCacheBytes;
   plan.path.state_block =
       backward || sizes.units > kBlock + kBlock / 2 ? kBlock : std::max<index>(sizes.units, 1);
@@ -70,6 +66,7 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index element_byte
     }
   }
   if (!request.path.empty()) plan.path = forced_path(request.path, plan.path);
+  if (fused) plan.path.separate = false;
   if (request.state_block > 0) plan.path.state_block = request.state_block;
   return plan;
 }

@@ -7,12 +7,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
 
 from timeloom import _core
 from timeloom.arguments import flag
 from timeloom.autograd import is_recorded, keep, record_many, value
 from timeloom.ops.checks import contiguous
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of ``recurrent`` that its short forms hand on."""
+
+    mask: Any
+    lengths: Any
+    zero_output_for_mask: bool
+    keep_time_order: bool
+    input_dropout: Any
+    recurrent_dropout: Any
+    zoneout: Any
 
 
 @functools.cache
@@ -33,35 +47,55 @@ def recurrent(
     recurrent_activation: str | None = None,
     return_sequences: bool = False,
     go_backwards: bool = False,
+    mask: Any = None,
+    lengths: Any = None,
+    zero_output_for_mask: bool = False,
+    keep_time_order: bool = False,
+    input_dropout: Any = None,
+    recurrent_dropout: Any = None,
+    zoneout: Any = None,
 ) -> tuple[Any, tuple[Any, ...]]:
     """Run a recurrent cell over a sequence.
 
     Without a tape nothing is kept for a gradient. With one, the whole sequence is one record, whose backward
-    is backpropagation through time.
+    is backpropagation through time. Masked timesteps are not computed, whatever the inputs hold there.
 
     Args:
         cell: "simple_rnn", "lstm", "gru" or "gru_reset_before"; their equations are at ``simple_rnn``,
             ``lstm`` and ``gru``.
-        inputs: [batch, timesteps, features], float32 or float64, at least one timestep.
+        inputs: [batch, timesteps, features], float32 or float64, at least one timestep. Or packed: the
+            sequences one after the other, [sum of lengths, features], beside ``lengths``.
         kernel: input weights [features, gates * units].
         recurrent_kernel: recurrent weights [units, gates * units].
         bias: [gates * units], or [2, gates * units] for "gru"; None for no bias.
         initial_state: one array [batch, units] for each state (a list or tuple, or the array of a single
             state); None for zeros.
-        activation: "linear", "tanh", "sigmoid", "hard_sigmoid" or "relu". Default: that of the cell, tanh.
+        activation: name of an elementwise activation of ``timeloom.activations``. Default: that of the cell,
+            tanh.
         recurrent_activation: activation of the gates. Default: that of the cell, sigmoid; only None for a
             cell without gates.
         return_sequences: whether the outputs of every timestep are returned, or of the last one.
         go_backwards: whether time runs from the last timestep to the first; outputs stay in the order of
             processing.
+        mask: bool [batch, timesteps], False where a timestep does not exist: there states stay as they are.
+        lengths: integers [batch], the timesteps that exist, from the first on; not beside a mask.
+        zero_output_for_mask: whether the output of a masked timestep is zero. Default: that of the timestep
+            processed before it, zero before the first one.
+        keep_time_order: whether, with go_backwards, outputs stand at the timestep of their input.
+        input_dropout: factors of the inputs for each gate, the same at every timestep,
+            [gates, batch, features].
+        recurrent_dropout: factors of the state in its products, likewise, [gates, batch, units].
+        zoneout: for each state the part of its old value that it keeps: None, a rate in [0, 1], or an array
+            laid out as the outputs of all timesteps.
 
     Returns:
-        The outputs, [batch, timesteps, units] or [batch, units], and a tuple of the final states, each
-        [batch, units].
+        The outputs, [batch, timesteps, units] ([sum of lengths, units] if packed) or [batch, units], and a
+        tuple of the final states, each [batch, units]. A sequence without a timestep has outputs of zero and
+        final states like its initial ones.
 
     Raises:
         TypeError: another dtype, or several.
-        ValueError: an unknown cell or activation; shapes that do not fit.
+        ValueError: an unknown cell or activation; shapes that do not fit; lengths out of range.
 
     Example:
         >>> import numpy as np
@@ -96,6 +130,13 @@ def recurrent(
         flag("go_backwards", go_backwards),
         flag("return_sequences", return_sequences),
         recorded,
+        mask=_mask(mask),
+        lengths=_lengths(lengths),
+        zero_output_for_mask=flag("zero_output_for_mask", zero_output_for_mask),
+        keep_time_order=flag("keep_time_order", keep_time_order),
+        input_dropout=_constant("input_dropout", input_dropout),
+        recurrent_dropout=_constant("recurrent_dropout", recurrent_dropout),
+        zoneout=_zoneout(zoneout),
     )
     if not recorded:
         return outputs, finals
@@ -109,6 +150,45 @@ def recurrent(
 
     results = record_many((outputs, *finals), operands, backward)
     return results[0], results[1:]
+
+
+def _constant(name: str, given: Any) -> Any:
+    """An array that no gradient flows to."""
+    if given is None:
+        return None
+    if is_recorded(given):
+        raise TypeError(f"{name}: expected a plain array, got a recorded one; take its .numpy()")
+    return contiguous(value(given))
+
+
+def _mask(given: Any) -> Any:
+    if given is None:
+        return None
+    mask = np.asarray(_constant("mask", given))
+    if mask.dtype.kind not in "biuf":
+        raise TypeError(f"mask: expected bools, got dtype {mask.dtype}")
+    return np.ascontiguousarray(mask if mask.dtype == bool else mask != 0)
+
+
+def _lengths(given: Any) -> Any:
+    if given is None:
+        return None
+    lengths = np.asarray(_constant("lengths", given))
+    if lengths.dtype.kind not in "iu" and lengths.size:
+        raise TypeError(f"lengths: expected integers, got dtype {lengths.dtype}")
+    if lengths.dtype == np.uint64 and lengths.size and lengths.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"lengths: expected lengths of timesteps, got {lengths.max()}")
+    return np.ascontiguousarray(lengths, np.int64)
+
+
+def _zoneout(given: Any) -> Any:
+    if given is None:
+        return None
+    parts = given if isinstance(given, (list, tuple)) else (given,)
+    return tuple(
+        part if part is None else float(part) if isinstance(part, (int, float)) else _constant("zoneout", part)
+        for part in parts
+    )
 
 
 def _activation_name(argument: str, given: Any, default: str) -> str:
@@ -138,6 +218,7 @@ def simple_rnn(
     activation: str | None = None,
     return_sequences: bool = False,
     go_backwards: bool = False,
+    **options: Unpack[Options],
 ) -> tuple[Any, tuple[Any]]:
     """A simple recurrent network (Elman).
 
@@ -153,6 +234,7 @@ def simple_rnn(
         activation: default tanh.
         return_sequences: as ``recurrent``.
         go_backwards: as ``recurrent``.
+        **options: mask, lengths and the others of ``recurrent``.
 
     Returns:
         The outputs and ``(h,)``.
@@ -178,6 +260,7 @@ def simple_rnn(
         activation=activation,
         return_sequences=return_sequences,
         go_backwards=go_backwards,
+        **options,
     )
 
 
@@ -192,6 +275,7 @@ def lstm(
     recurrent_activation: str | None = None,
     return_sequences: bool = False,
     go_backwards: bool = False,
+    **options: Unpack[Options],
 ) -> tuple[Any, tuple[Any, Any]]:
     """Long short-term memory; gates in the order i, f, c, o.
 
@@ -211,6 +295,7 @@ def lstm(
         recurrent_activation: default sigmoid.
         return_sequences: as ``recurrent``.
         go_backwards: as ``recurrent``.
+        **options: mask, lengths and the others of ``recurrent``.
 
     Returns:
         The outputs and ``(h, c)``.
@@ -238,6 +323,7 @@ def lstm(
         recurrent_activation=recurrent_activation,
         return_sequences=return_sequences,
         go_backwards=go_backwards,
+        **options,
     )
 
 
@@ -253,6 +339,7 @@ def gru(
     return_sequences: bool = False,
     go_backwards: bool = False,
     reset_after: bool = True,
+    **options: Unpack[Options],
 ) -> tuple[Any, tuple[Any]]:
     """Gated recurrent unit; gates in the order z, r, h.
 
@@ -274,6 +361,7 @@ def gru(
         go_backwards: as ``recurrent``.
         reset_after: whether the reset gate multiplies after the recurrent product (Keras's default) or
             before.
+        **options: mask, lengths and the others of ``recurrent``.
 
     Returns:
         The outputs and ``(h,)``.
@@ -301,4 +389,5 @@ def gru(
         recurrent_activation=recurrent_activation,
         return_sequences=return_sequences,
         go_backwards=go_backwards,
+        **options,
     )

@@ -1,0 +1,247 @@
+// The sums of a step, forward: bias, input product, products with the state, each element one chain.
+#pragma once
+
+#include "kernels/rnn_rows.h"
+
+template <class Cell, class V>
+class ForwardProducts : protected RnnRows<Cell, V> {
+ protected:
+  using Rows = RnnRows<Cell, V>;
+  using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::units_;
+  using Rows::every_nth_, Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
+  using Rows::first_row, Rows::input, Rows::own_rows, Rows::state_row;
+  using typename Rows::Scalar;
+  using typename Rows::Shape;
+  static constexpr int kGateRows = tile_rows<V>(Shape::kTiles);
+
+  ForwardProducts(const RnnForward<Scalar>& forward, const Worker& worker) noexcept
+      : Rows(forward.call, worker),
+        forward_(forward),
+        own_panels_(shared_.path.unit_slices ? share_of(panels_, worker) : Share{0, panels_}) {}
+
+  Scalar* output(index row, index step) const noexcept {
+    const SequenceView<Scalar>& outputs = forward_.outputs;
+    if (step_begin_) {
+      const index packed = step_begin_[step] + row;
+      return outputs.data + (forward_.output_row ? forward_.output_row[packed] : packed) * units_;
+    }
+    const index slot = forward_.output_steps == 2 ? step & 1 : step;
+    return outputs.data + row * outputs.row_stride + slot * outputs.step_stride;
+  }
+
+  const Scalar* previous_output(index row, index step) const noexcept {
+    return step == 0 ? shared_.initial[0] + row * units_ : output(row, step - 1);
+  }
+
+  Scalar* operand(index row, index step) const noexcept {
+    return forward_.operand + ((forward_.keeps_steps ? first_row(step) : 0) + row) * units_;
+  }
+
+  Scalar* kept(index panel, index row, index step) const noexcept {
+    return forward_.kept + (forward_.keeps_steps ? this->kept_offset(panel, row, step)
+                                                 : (panel * batch_ + row) * Shape::kKeptWidth);
+  }
+
+  Scalar* state(int which, index row, index slot) const noexcept {
+    return forward_.states[which] + (forward_.keeps_states ? state_row(row, slot) : row) * padded_units_;
+  }
+
+  const Scalar* panel_weights(index panel) const noexcept {
+    return forward_.packed + panel * Shape::block(shared_.sizes);
+  }
+
+  index row_of_chunk(index row, index step) const noexcept { return first_row(step) - chunk_first_ + row; }
+
+  Scalar* accumulators(index panel, index row, index step) const noexcept {
+    return forward_.accumulators +
+           (panel * shared_.plan.chunk_rows + row_of_chunk(row, step)) * Shape::kWidth;
+  }
+
+  Scalar* dropped_input(int gate, index row, index step) const noexcept {
+    return forward_.dropped_inputs + (gate * shared_.plan.chunk_rows + row_of_chunk(row, step)) * features_;
+  }
+
+  /// The state before a step as the product of a gate takes it: of this step and the next.
+  Scalar* dropped_state(int gate, index row, index step) const noexcept {
+    return forward_.dropped_states + (((step & 1) * Cell::kInfo.state_gates + gate) * batch_ + row) * units_;
+  }
+
+  /// The inputs of steps [begin, end) times the factors of each gate.
+  void drop_inputs(index begin, index end) noexcept {
+    const RowRange rows = shared_.path.unit_slices ? every_nth_ : own_;
+    for (index step = begin; step < end; ++step) {
+      const index count = rows.count(this->active_rows(step));
+      for (index k = 0; k < count; ++k) {
+        const index row = rows.row(k);
+        for (int gate = 0; gate < Cell::kInfo.input_gates; ++gate) {
+          multiply_row<V>(dropped_input(gate, row, step), input(row, step), this->input_factors(gate, row),
+                          features_);
+        }
+      }
+    }
+    this->meet();
+  }
+
+  /// The initial state times the factors of each gate.
+  void drop_initial() noexcept {
+    const RowRange rows = shared_.path.unit_slices ? every_nth_ : own_;
+    const index count = rows.count(this->active_rows(0));
+    for (index k = 0; k < count; ++k) {
+      const index row = rows.row(k);
+      for (int gate = 0; gate < Cell::kInfo.state_gates; ++gate) {
+        multiply_row<V>(dropped_state(gate, row, 0), previous_output(row, 0), this->state_factors(gate, row),
+                        units_);
+      }
+    }
+    this->meet();
+  }
+
+  /// The input product of steps [begin, end): accumulators = bias + x W. A tile may span rows of several
+  /// steps.
+  void project(index begin, index end) noexcept {
+    index total = 0;
+    for (index step = begin; step < end; ++step) total += own_rows(step);
+    for (index panel = own_panels_.begin; panel < own_panels_.end; ++panel) {
+      index step = begin, k = 0;
+      for_row_tiles<Shape::kRows>(total, [&](auto rows, index) {
+        constexpr int kRows = decltype(rows)::value;
+        const Scalar* x[kRows];
+        Scalar* target[kRows];
+        for (int i = 0; i < kRows; ++i) {
+          for (; k == own_rows(step); k = 0) ++step;
+          const index row = own_.row(k++);
+          x[i] = input(row, step);
+          target[i] = accumulators(panel, row, step);
+        }
+        project_tile<kRows>(panel_weights(panel), x, target);
+      });
+    }
+  }
+
+  template <int kRows>
+  TIMELOOM_NOINLINE void project_tile(const Scalar* weights, const Scalar* const (&x)[kRows],
+                                      Scalar* const (&target)[kRows]) const noexcept {
+    V acc[kRows][Shape::kVectors];
+    start_from_bias<kRows, 0, Shape::kVectors>(acc, weights);
+    multiply_add<kRows, Shape::kInputBegin, Shape::kInputEnd>(acc, x, weights + Shape::input_offset(),
+                                                              Shape::kInputWidth, features_);
+    store_accumulators<kRows, 0, Shape::kVectors>(acc, target);
+  }
+
+  /// The sums of one tile of one step over units [begin, end): into `sums` [rows, width] after the last
+  /// block, else stored for the next one. `first` counts own rows.
+  template <int kPhase, int kRows>
+  TIMELOOM_NOINLINE void step_tile(index panel, index step, index first, index begin, index end,
+                                   Scalar* sums) const noexcept {
+    constexpr int kBegin = Shape::phase_begin(kPhase);
+    constexpr int kEnd = Shape::phase_end(kPhase);
+    constexpr int kInputBegin = Shape::kInputBegin > kBegin ? Shape::kInputBegin : kBegin;
+    constexpr int kInputEnd = Shape::kInputEnd < kEnd ? Shape::kInputEnd : kEnd;
+    const Scalar* weights = panel_weights(panel);
+    const Scalar* left[kRows];
+    V acc[kRows][Shape::kVectors];
+    if (begin > 0 || shared_.path.separate) {
+      for (int i = 0; i < kRows; ++i) {
+        const Scalar* source = accumulators(panel, own_.row(first + i), step);
+        TIMELOOM_UNROLL
+        for (int v = kBegin; v < kEnd; ++v) acc[i][v] = V::load(source + v * V::kLanes);
+      }
+    } else {
+      start_from_bias<kRows, kBegin, kEnd>(acc, weights);
+      for (int i = 0; i < kRows; ++i) left[i] = input(own_.row(first + i), step);
+      multiply_add<kRows, kInputBegin, kInputEnd>(
+          acc, left, weights + Shape::input_offset() + (kInputBegin - Shape::kInputBegin) * V::kLanes,
+          Shape::kInputWidth, features_);
+    }
+    for (int i = 0; i < kRows; ++i) {
+      const index row = own_.row(first + i);
+      left[i] = (kPhase == 0 ? previous_output(row, step) : operand(row, step)) + begin;
+    }
+    multiply_add<kRows, Shape::state_begin(kPhase), Shape::state_end(kPhase)>(
+        acc, left, weights + Shape::state_offset(shared_.sizes, kPhase) + begin * Shape::state_width(kPhase),
+        Shape::state_width(kPhase), end - begin);
+    Scalar* target[kRows];
+    for (int i = 0; i < kRows; ++i) {
+      target[i] = end == units_ ? sums + i * Shape::kWidth : accumulators(panel, own_.row(first + i), step);
+    }
+    store_accumulators<kRows, kBegin, kEnd>(acc, target);
+  }
+
+  /// As step_tile for one accumulator alone: where each gate has operands of its own, a tile is higher and
+  /// one gate wide.
+  template <int kPhase, int kRows>
+  TIMELOOM_NOINLINE void gate_tile(int accumulator, index panel, index step, index first, index begin,
+                                   index end, Scalar* sums) const noexcept {
+    const index column = accumulator * Shape::kUnits;
+    const Scalar* weights = panel_weights(panel);
+    const Scalar* left[kRows];
+    V acc[kRows][Shape::kTiles];
+    if (begin > 0 || shared_.path.separate) {
+      for (int i = 0; i < kRows; ++i) {
+        const Scalar* source = accumulators(panel, own_.row(first + i), step) + column;
+        TIMELOOM_UNROLL
+        for (int v = 0; v < Shape::kTiles; ++v) acc[i][v] = V::load(source + v * V::kLanes);
+      }
+    } else {
+      for (int i = 0; i < kRows; ++i) {
+        TIMELOOM_UNROLL
+        for (int v = 0; v < Shape::kTiles; ++v) acc[i][v] = V::load(weights + column + v * V::kLanes);
+      }
+      const int gate = Cell::kInfo.input_gate[accumulator];
+      if (gate >= 0) {
+        for (int i = 0; i < kRows; ++i) {
+          const index row = own_.row(first + i);
+          left[i] = shared_.input_dropout ? dropped_input(gate, row, step) : input(row, step);
+        }
+        multiply_add<kRows, 0, Shape::kTiles>(
+            acc, left, weights + Shape::input_offset() + column - Shape::kInputBegin * V::kLanes,
+            Shape::kInputWidth, features_);
+      }
+    }
+    if (accumulator >= Cell::kInfo.state[kPhase].begin && accumulator < Cell::kInfo.state[kPhase].end) {
+      const int gate = Cell::kInfo.state_gate[accumulator];
+      for (int i = 0; i < kRows; ++i) {
+        const index row = own_.row(first + i);
+        left[i] = begin + (kPhase == 1                 ? operand(row, step)
+                           : shared_.recurrent_dropout ? dropped_state(gate, row, step)
+                                                       : previous_output(row, step));
+      }
+      multiply_add<kRows, 0, Shape::kTiles>(acc, left,
+                                            weights + Shape::state_offset(shared_.sizes, kPhase) +
+                                                begin * Shape::state_width(kPhase) + column -
+                                                Shape::state_begin(kPhase) * V::kLanes,
+                                            Shape::state_width(kPhase), end - begin);
+    }
+    for (int i = 0; i < kRows; ++i) {
+      Scalar* target =
+          (end == units_ ? sums + i * Shape::kWidth : accumulators(panel, own_.row(first + i), step)) +
+          column;
+      TIMELOOM_UNROLL
+      for (int v = 0; v < Shape::kTiles; ++v) acc[i][v].store(target + v * V::kLanes);
+    }
+  }
+
+  template <int kRows, int kBegin, int kEnd>
+  TIMELOOM_INLINE static void start_from_bias(V (&acc)[kRows][Shape::kVectors], const Scalar* bias) noexcept {
+    TIMELOOM_UNROLL
+    for (int v = kBegin; v < kEnd; ++v) {
+      const V start = V::load(bias + v * V::kLanes);
+      TIMELOOM_UNROLL
+      for (int i = 0; i < kRows; ++i) acc[i][v] = start;
+    }
+  }
+
+  template <int kRows, int kBegin, int kEnd>
+  TIMELOOM_INLINE static void store_accumulators(const V (&acc)[kRows][Shape::kVectors],
+                                                 Scalar* const (&target)[kRows]) noexcept {
+    TIMELOOM_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      TIMELOOM_UNROLL
+      for (int v = kBegin; v < kEnd; ++v) acc[i][v].store(target[i] + v * V::kLanes);
+    }
+  }
+
+  const RnnForward<Scalar>& forward_;
+  const Share own_panels_;
+  index chunk_first_ = 0;  // the first packed row of the chunk at hand
+};

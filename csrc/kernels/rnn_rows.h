@@ -1,0 +1,113 @@
+// Which rows a worker owns in which step, and where their data lies: what the passes forward and backward
+// share. A packed row is a row of one step; the plan says how they lie in memory.
+#pragma once
+
+#include "kernels/rnn_panels.h"
+
+/// target = factors * source, `count` elements.
+template <class V, class Scalar = typename V::scalar>
+void multiply_row(Scalar* target, const Scalar* source, const Scalar* factors, index count) noexcept {
+  for (index at = 0; at < count; at += V::kLanes) {
+    const index left = count - at;
+    store_lanes(load_lanes<V>(source + at, left) * load_lanes<V>(factors + at, left), target + at, left);
+  }
+}
+
+/// Rows base, base + stride .. below end.
+struct RowRange {
+  index base;
+  index stride;
+  index end;
+
+  TIMELOOM_INLINE index count(index active) const noexcept {
+    const index last = active < end ? active : end;
+    return last <= base ? 0 : (last - base + stride - 1) / stride;
+  }
+  TIMELOOM_INLINE index row(index k) const noexcept { return base + k * stride; }
+};
+
+/// Batch slices own rows and meet nobody; unit slices own panels and all rows, and every step ends with a
+/// barrier because the next one reads the states of all units. In a batch of unequal lengths a slice takes
+/// every n-th row, so that all slices shrink alike.
+template <class Cell, class V>
+class RnnRows {
+ protected:
+  using Scalar = typename V::scalar;
+  using Shape = Panel<Cell, V>;
+
+  RnnRows(const RnnCall<Scalar>& call, const Worker& worker) noexcept
+      : shared_(call),
+        worker_(worker),
+        batch_(call.sizes.batch),
+        units_(call.sizes.units),
+        features_(call.sizes.features),
+        panels_(Shape::panels(call.sizes)),
+        padded_units_(Shape::padded_units(call.sizes)),
+        step_begin_(call.plan.step_begin),
+        every_nth_{worker.index, worker.count, batch_},
+        own_(slice()) {}
+
+  RowRange slice() const noexcept {
+    if (shared_.path.unit_slices) return {0, 1, batch_};
+    if (step_begin_) return every_nth_;
+    const Share share = share_of(batch_, worker_);
+    return {share.begin, 1, share.end};
+  }
+
+  void meet() const noexcept {
+    if (shared_.path.unit_slices) worker_.wait(worker_.barrier);
+  }
+
+  index first_row(index step) const noexcept { return step_begin_ ? step_begin_[step] : step * batch_; }
+  index active_rows(index step) const noexcept {
+    return step_begin_ ? step_begin_[step + 1] - step_begin_[step] : batch_;
+  }
+  index own_rows(index step) const noexcept { return own_.count(active_rows(step)); }
+
+  /// An array laid out as the outputs of all steps.
+  template <class Element>
+  Element* as_outputs(const SequenceView<Element>& view, index row, index step) const noexcept {
+    if (step_begin_) return view.data + shared_.plan.output_row[step_begin_[step] + row] * units_;
+    return view.data + row * view.row_stride + step * view.step_stride;
+  }
+
+  const Scalar* input(index row, index step) const noexcept {
+    const SequenceView<const Scalar>& inputs = shared_.inputs;
+    if (step_begin_) return inputs.data + shared_.plan.input_row[step_begin_[step] + row] * features_;
+    return inputs.data + row * inputs.row_stride + step * inputs.step_stride;
+  }
+
+  /// The row of states 1 .. before step `slot`.
+  index state_row(index row, index slot) const noexcept {
+    return slot == 0 ? row : batch_ + first_row(slot - 1) + row;
+  }
+
+  /// Where the kept values of a row begin if those of every step are there.
+  index kept_offset(index panel, index row, index step) const noexcept {
+    return (first_row(step) * panels_ + panel * active_rows(step) + row) * Shape::kKeptWidth;
+  }
+
+  const Scalar* input_factors(int gate, index row) const noexcept {
+    return shared_.input_dropout + (gate * batch_ + row) * features_;
+  }
+  const Scalar* state_factors(int gate, index row) const noexcept {
+    return shared_.recurrent_dropout + (gate * batch_ + row) * units_;
+  }
+
+  /// The part of the old value that a state keeps in a step.
+  V zoneout(int which, index row, index step, index unit) const noexcept {
+    if (!shared_.zoneout[which].data) return V::broadcast(shared_.zoneout_rate[which]);
+    return load_lanes<V>(as_outputs(shared_.zoneout[which], row, step) + unit, units_ - unit);
+  }
+
+  const RnnCall<Scalar>& shared_;
+  const Worker& worker_;
+  const index batch_;
+  const index units_;
+  const index features_;
+  const index panels_;
+  const index padded_units_;
+  const index* const step_begin_;
+  const RowRange every_nth_;
+  const RowRange own_;
+};
