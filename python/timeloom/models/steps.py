@@ -1,5 +1,6 @@
 """One training or test step of a model, and what must hold before the first: compile() and the data."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -46,6 +47,7 @@ class Steps(Layer):
         self._resolved: Resolved | None = None
         self._step_weights: list[Variable] = []
         self._step_has_penalties = False
+        self._step_is_stateful = False
 
     def compile(
         self,
@@ -227,6 +229,7 @@ class Steps(Layer):
         # Looked up once for all steps that follow.
         self._step_weights = self.trainable_weights
         self._step_has_penalties = self.has_penalties
+        self._step_is_stateful = any(getattr(part, "stateful", False) for part in self.flat_parts())
         return inputs, values, weights
 
     def _resolve(self, target_shape: Sequence[int], output_shape: Sequence[Any]) -> Resolved:
@@ -257,7 +260,8 @@ class Steps(Layer):
         x, y, weights = data
         assert self.optimizer is not None
         variables = self._step_weights
-        with states_or_as_before(self), GradientTape() as tape:
+        kept = states_or_as_before(self) if self._step_is_stateful else contextlib.nullcontext()
+        with kept, GradientTape() as tape:
             tape._adopt(x.values if isinstance(x, Packed) else x)
             outcome = self._outcome(x, y, weights, training=True)
         loss = outcome.loss
