@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['RnnCache', 'Segments', 'activation', 'activation_gradient', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'exp', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'matmul', 'rmsprop_update', 'rnn_backward', 'rnn_cells', 'rnn_forward', 'rnn_paths', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas']
+__all__: list[str] = ['RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'exp', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'matmul', 'rmsprop_update', 'rnn_backward', 'rnn_cells', 'rnn_forward', 'rnn_paths', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas']
 class RnnCache:
     """
     What rnn_forward keeps for rnn_backward. Opaque and read only.
@@ -43,11 +43,15 @@ class Segments:
         """
 def activation(name: str, x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
     """
-    y = f(x) for each element; name: linear, tanh, sigmoid, hard_sigmoid or relu.
+    y = f(x) for each element; name: one of activations().
     """
-def activation_gradient(name: str, output: typing.Any, d_output: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+def activation_gradient(name: str, value: typing.Any, d_output: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
     """
-    d_output f'(x) for each element, with f'(x) from the output of the activation.
+    d_output f'(x) for each element; value: the output of the activation, or x where activations() says so.
+    """
+def activations() -> dict:
+    """
+    The list of activations: name -> whether activation_gradient takes the input x of the activation, not its output.
     """
 def active_isa() -> str:
     """
@@ -105,9 +109,9 @@ def rnn_cells() -> dict:
     """
     The list of cells: name -> input_gates, state_gates, states, bias_rows, activation, recurrent_activation.
     """
-def rnn_forward(cell: str, inputs: typing.Any, kernel: typing.Any, recurrent_kernel: typing.Any, bias: typing.Any, initial_states: typing.Any, activation: str, recurrent_activation: str, go_backwards: bool, return_sequences: bool, keep: bool, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '', _path: str = '', _k_block: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
+def rnn_forward(cell: str, inputs: typing.Any, kernel: typing.Any, recurrent_kernel: typing.Any, bias: typing.Any, initial_states: typing.Any, activation: str, recurrent_activation: str, go_backwards: bool, return_sequences: bool, keep: bool, *, mask: typing.Any = None, lengths: typing.Any = None, zero_output_for_mask: bool = False, keep_time_order: bool = False, input_dropout: typing.Any = None, recurrent_dropout: typing.Any = None, zoneout: typing.Any = None, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '', _path: str = '', _k_block: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
     """
-    Runs a cell over inputs [B, T, F]. Returns (outputs [B, T, U] or [B, U], final states, cache or None).
+    Runs a cell over inputs [B, T, F], or over packed ones [sum(lengths), F]. Returns (outputs [B, T, U], [sum(lengths), U] or [B, U], final states, cache or None).
     """
 def rnn_paths() -> list[str]:
     """
