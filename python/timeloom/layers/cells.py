@@ -308,15 +308,6 @@ class RecurrentCell(Layer):
         zoneout = None
         if any(self._zoneout_rates):
             zoneout = self._zoneout((*sequences.shape[:-1], self.units), how.training)
-        wanted: dict[str, Any] = {
-            "mask": how.mask,
-            "lengths": how.lengths,
-            "zero_output_for_mask": (how.zero_output_for_mask and how.mask is not None) or None,
-            "keep_time_order": how.keep_time_order or None,
-            "input_dropout": inputs,
-            "recurrent_dropout": recurrent,
-            "zoneout": zoneout,
-        }
         outputs, finals = ops.recurrent(
             self.kernels,
             sequences,
@@ -326,8 +317,14 @@ class RecurrentCell(Layer):
             states,
             return_sequences=how.return_sequences,
             go_backwards=how.go_backwards,
+            mask=how.mask,
+            lengths=how.lengths,
+            zero_output_for_mask=how.zero_output_for_mask,
+            keep_time_order=how.keep_time_order,
+            input_dropout=inputs,
+            recurrent_dropout=recurrent,
+            zoneout=zoneout,
             **self._fused,
-            **{name: value for name, value in wanted.items() if value is not None},
         )
         return outputs, list(finals)
 
