@@ -130,6 +130,7 @@ def test_own_backward_layer_is_taken_as_it_is():
     plain(x)
     plain.set_weights(backward.get_weights())
     np.testing.assert_array_equal(outputs[..., 3:], plain(x)[:, ::-1])
+    np.testing.assert_array_equal(backward(x), plain(x))  # alone it is what it was
 
 
 def test_forward_layer_may_be_the_one_that_goes_backwards():
@@ -140,6 +141,11 @@ def test_forward_layer_may_be_the_one_that_goes_backwards():
     outputs = both(x)
     first, second = both.forward_layer(x), both.backward_layer(x)
     np.testing.assert_array_equal(outputs, np.concatenate([first, second[:, ::-1]], axis=-1))
+    lengths = [5, 2, 1, 3]
+    packed = Packed.from_sequences([row[:length] for row, length in zip(x, lengths, strict=True)])
+    found = both(packed)
+    for i, length in enumerate(lengths):
+        np.testing.assert_array_equal(found[i], both(x[i : i + 1, :length])[0])
 
 
 @pytest.mark.parametrize("cells", [lambda: GRUCell(2), lambda: [LSTMCell(3), GRUCell(2)], lambda: Leaky(1)])
@@ -149,7 +155,7 @@ def test_bidirectional_around_rnn(cells):
     outputs, *states = both(x, mask=mask)
     first, *one = both.forward_layer(x, mask=mask)
     second, *two = both.backward_layer(x, mask=mask)
-    np.testing.assert_array_equal(outputs, np.concatenate([first, second], axis=-1))
+    np.testing.assert_array_equal(outputs, np.concatenate([first, second[:, ::-1]], axis=-1))
     assert len(states) == len(one) + len(two)
     assert not outputs[~mask].any()
     assert outputs.shape == (BATCH, TIMESTEPS, 4)

@@ -1,5 +1,6 @@
 """Bidirectional: a recurrent layer once in each direction of time."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -96,11 +97,6 @@ class Bidirectional(Layer):
                 one.zero_output_for_mask = one.return_sequences
         if not self.trainable:
             self.trainable = False  # reaches both layers
-        # The backward layer writes its outputs in the order of time by itself, if it is one of ours.
-        self._flips = self.return_sequences
-        if isinstance(self.backward_layer, RNN) and self.backward_layer.go_backwards:
-            self.backward_layer._keep_time_order = True
-            self._flips = False
 
     def _check_pair(self) -> None:
         one, other = self.forward_layer, self.backward_layer
@@ -228,20 +224,25 @@ class Bidirectional(Layer):
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
     ) -> Any:
         found = []
+        # A layer of ours writes its outputs in the order of time by itself.
+        backward = self.backward_layer
+        ordered = isinstance(backward, RNN) and type(backward).call is RNN.call and backward.go_backwards
         for layer, states in zip(self._layers(), self._halves(initial_state), strict=True):
             given = {"initial_state": states, "mask": mask}
-            more = {name: value for name, value in given.items() if value is not None}
+            more: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+            if ordered and layer is backward:
+                more["keep_time_order"] = True
             # The inputs have been checked and both layers built; states are theirs to check.
             run = layer.run if states is None else layer
             outputs = run(sequences, training=training, **more)
             found.append(list(outputs) if self.return_state else [outputs])
-        (forward, *states_forward), (backward, *states_backward) = found
-        if self._flips:
-            backward = np.flip(backward, axis=1)
-        states = (*states_forward, *states_backward)
+        (first, *states_first), (second, *states_second) = found
+        if self.return_sequences and not ordered:
+            second = _turned(second)
+        states = (*states_first, *states_second)
         if self.merge_mode is None:
-            return (forward, backward, *states)
-        joined = self._joined(forward, backward)
+            return (first, second, *states)
+        joined = self._joined(first, second)
         return (joined, *states) if states else joined
 
     def _joined(self, forward: Any, backward: Any) -> Any:
@@ -272,6 +273,15 @@ class Bidirectional(Layer):
             if settings.get(name) is not None:
                 settings[name] = restored(settings[name], custom_objects)
         return cls(**settings)
+
+
+def _turned(outputs: Any) -> Any:
+    """Outputs in the other order of time."""
+    if not isinstance(outputs, Packed):
+        return np.flip(outputs, axis=1)
+    steps = np.arange(len(outputs.values))
+    places = [steps[start:stop][::-1] for start, stop in itertools.pairwise(outputs.offsets)]
+    return outputs.with_values(outputs.values[np.concatenate(places)]) if places else outputs
 
 
 def _copied(layer: Layer, prefix: str, **changes: Any) -> Layer:

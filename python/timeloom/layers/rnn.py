@@ -66,11 +66,13 @@ class RNN(Layer):
             they are at the others. It holds together with initial_state (Keras 3 drops a mask that comes
             from the layer below then).
         training: Whether dropout and zoneout act. Default False.
+        keep_time_order: Whether outputs stand at the timestep of their input even if go_backwards. Default
+            False: in the order of processing, as in Keras.
 
     Returns:
-        Outputs [batch, size], or [batch, timesteps, size] with return_sequences (in the order of processing
-        if go_backwards; Packed for Packed). With return_state a tuple: outputs, then every final state, those
-        after the last valid timestep; of a stack one list for each cell.
+        Outputs [batch, size], or [batch, timesteps, size] with return_sequences (Packed for Packed). With
+        return_state a tuple: outputs, then every final state, those after the last valid timestep; of a stack
+        one list for each cell.
 
     Raises:
         ValueError: If an argument or a shape is not legal.
@@ -93,8 +95,6 @@ class RNN(Layer):
     supports_masking = True
     _takes_sequences = True
     _takes_packed = True
-    # Set by Bidirectional: outputs at the timestep of their input even if go_backwards.
-    _keep_time_order = False
 
     def __init__(
         self,
@@ -228,20 +228,34 @@ class RNN(Layer):
     # ---- calling ------------------------------------------------------------------------------------------
 
     def __call__(
-        self, inputs: Any, initial_state: Any = None, mask: Any = None, training: Any = False, **kwargs: Any
+        self,
+        inputs: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: Any = False,
+        *,
+        keep_time_order: bool = False,
+        **kwargs: Any,
     ) -> Any:
         not_implemented("constants", kwargs.pop("constants", None), (None,))
         no_more(type(self).__name__, kwargs)
         inputs, initial_state = call_inputs(inputs, initial_state, self._state_count)
-        more = {} if mask is None else {"mask": mask}
+        more: dict[str, Any] = {} if mask is None else {"mask": mask}
+        if keep_time_order:
+            more["keep_time_order"] = True
         if initial_state is not None:
             batch = len(inputs) if hasattr(inputs, "__len__") else inputs.shape[0]
-            states = check_states(self, self._sizes, initial_state, batch, self.dtype)
-            more["initial_state"] = states
+            more["initial_state"] = check_states(self, self._sizes, initial_state, batch, self.dtype)
         return super().__call__(inputs, training=training, **more)
 
     def call(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        *,
+        keep_time_order: bool = False,
     ) -> Any:
         packed = sequences if isinstance(sequences, Packed) else None
         steps = sequences if packed is None else packed.values
@@ -256,7 +270,7 @@ class RNN(Layer):
             training=bool(training),
             return_sequences=self.return_sequences,
             go_backwards=self.go_backwards,
-            keep_time_order=self._keep_time_order and self.go_backwards and self.return_sequences,
+            keep_time_order=keep_time_order,
             zero_output_for_mask=self.zero_output_for_mask,
         )
         if self.stateful:
