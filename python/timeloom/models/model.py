@@ -15,8 +15,12 @@ __all__ = ["Model"]
 class Model(Trainer):
     """Base of Sequential, and of models written as a class.
 
-    A subclass creates its layers in ``__init__``, after ``super().__init__()``, and writes
-    ``call(inputs)``.
+    A subclass creates its layers in ``__init__``, after ``super().__init__()``, and writes ``call(inputs)``,
+    with ``training`` and ``mask`` if it wants them. fit and its kin hand one array over, or a Packed if
+    sequences have unequal lengths; a model of several inputs overrides `train_step`, or is called with more
+    arguments in a loop of one's own. Masks do not travel with arrays: ``call`` hands them on by
+    ``layer(x, mask=...)`` and ``layer.compute_mask(x)``, and `compute_mask` says which outputs count in loss
+    and metrics.
 
     Args:
         inputs: Not implemented yet: models of Input() graphs are a later release.
@@ -27,7 +31,27 @@ class Model(Trainer):
 
     Raises:
         NotImplementedError: If inputs or outputs are given.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom.layers import GRU, Dense, Embedding
+        >>> class Tagger(Model):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.words = Embedding(9, 4, mask_zero=True)
+        ...         self.context = GRU(8, return_sequences=True)
+        ...         self.tags = Dense(3, activation="softmax")
+        ...     def call(self, inputs, training=False):
+        ...         mask = self.compute_mask(inputs)
+        ...         return self.tags(self.context(self.words(inputs), mask=mask, training=training))
+        ...     def compute_mask(self, inputs, mask=None):
+        ...         return self.words.compute_mask(inputs)
+        >>> Tagger().predict(np.array([[3, 1, 4], [2, 0, 0]]), verbose=0).shape
+        (2, 3, 3)
     """
+
+    # Whether its layers take a Packed, they say.
+    _takes_packed = True
 
     def __init__(
         self,
