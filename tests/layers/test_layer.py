@@ -91,8 +91,6 @@ def test_unknown_arguments_and_names_are_refused(kind):
         kind(3, unitss=4)
     with pytest.raises(ValueError, match="activation: expected one of"):
         kind(3, activation="rellu")
-    with pytest.raises(NotImplementedError, match="activation: 'sparsemax' is not implemented yet"):
-        kind(3, activation="sparsemax")
     with pytest.raises(NotImplementedError, match="dtype: expected 'float32' or 'float64'"):
         kind(3, dtype="float16")
     with pytest.raises(ValueError, match="dtype: expected 'float32' or 'float64', got 3"):
