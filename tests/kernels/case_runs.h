@@ -59,15 +59,22 @@ class Arguments {
     return static_cast<index>(array.shape[axis]);
   }
 
+  std::size_t axes(const std::string& name) const { return found(name).shape.size(); }
+
+  /// The elements of an argument in a type of their own; none if the case has none of this name.
+  template <class Element>
+  std::vector<Element> copy(const std::string& name) {
+    taken_.insert(name);
+    if (!has(name)) return {};
+    const std::vector<double>& values = found(name).values;
+    return std::vector<Element>(values.begin(), values.end());
+  }
+
   /// The elements of an argument, or null if the case has none of this name. They live as long as this
   /// object.
   const Scalar* data(const std::string& name) {
     if (!has(name)) return nullptr;
-    taken_.insert(name);
-    const CaseArray& array = found(name);
-    std::vector<Scalar>& values = arrays_[name];
-    values.assign(array.values.begin(), array.values.end());
-    return values.data();
+    return (arrays_[name] = copy<Scalar>(name)).data();
   }
 
   std::string word(const std::string& name) {
@@ -128,9 +135,9 @@ inline Activation activation_of(const std::string& name) {
   throw CaseError("no activation is called '" + name + "'");
 }
 
-/// A region must have run on as many threads as it was asked to.
-inline void expect_threads(int ran, int asked) {
-  const int expected = build_info().openmp ? asked : 1;
+/// The last region must have run on as many threads as it was asked to.
+inline void expect_threads(int asked) {
+  const int ran = last_thread_count(), expected = build_info().openmp ? asked : 1;
   if (ran != expected)
     throw CaseError("ran on " + std::to_string(ran) + " threads, not " + std::to_string(expected));
 }
@@ -152,18 +159,35 @@ Results<Scalar> run_recurrent(const Case& one, const Kernels<Scalar>& kernels, i
 
   RecurrentCall<Scalar> call{};
   call.cell = found;
-  call.sizes = {arguments.size("inputs", 0), arguments.size("inputs", 1), arguments.size("inputs", 2),
-                arguments.size("recurrent_kernel", 0)};
-  call.go_backwards = arguments.flag("go_backwards");
+  // Packed inputs are [rows, features], others [batch, timesteps, features].
+  const bool packed = arguments.axes("inputs") == 2;
+  const index rows = arguments.size("inputs", 0) * (packed ? 1 : arguments.size("inputs", 1));
+  const index batch = arguments.size(packed ? "lengths" : "inputs", 0);
+  call.features = arguments.size("inputs", packed ? 1 : 2);
+  call.units = arguments.size("recurrent_kernel", 0);
+  const auto mask = arguments.template copy<unsigned char>("mask");
+  const auto lengths = arguments.template copy<std::int64_t>("lengths");
+  call.timesteps.batch = batch;
+  call.timesteps.timesteps = packed ? 0 : arguments.size("inputs", 1);
+  call.timesteps.mask = mask.empty() ? nullptr : mask.data();
+  call.timesteps.lengths = lengths.empty() ? nullptr : lengths.data();
+  call.timesteps.packed = packed;
+  call.timesteps.go_backwards = arguments.flag("go_backwards");
+  call.timesteps.keep_time_order = arguments.flag("keep_time_order");
+  call.zero_masked_outputs = arguments.flag("zero_output_for_mask");
   call.activation = activation_of(arguments.word("activation"));
   call.recurrent_activation = activation_of(arguments.word("recurrent_activation"));
   call.inputs = arguments.data("inputs");
   call.kernel = arguments.data("kernel");
   call.recurrent_kernel = arguments.data("recurrent_kernel");
   call.bias = arguments.data("bias");
+  call.input_dropout = arguments.data("input_dropout");
+  call.recurrent_dropout = arguments.data("recurrent_dropout");
   const Scalar* d_final[kMaxStates] = {};
   for (int which = 0; which < info.states; ++which) {
     call.initial[which] = arguments.data(entry_of("initial_states", which));
+    call.zoneout[which] = arguments.data(entry_of("zoneout", which));
+    call.zoneout_rate[which] = static_cast<Scalar>(arguments.number(entry_of("zoneout", which)));
     d_final[which] = arguments.data(entry_of("d_states", which));
   }
   const bool return_sequences = arguments.flag("return_sequences");
@@ -173,52 +197,56 @@ Results<Scalar> run_recurrent(const Case& one, const Kernels<Scalar>& kernels, i
   request.path = arguments.word("path");
   arguments.refuse_unknown();
 
-  const auto count = [](index a, index b, index c = 1) { return static_cast<std::size_t>(a * b * c); };
-  const RnnSizes& sizes = call.sizes;
-  const std::size_t state_size = count(sizes.batch, sizes.units);
   Results<Scalar> results;
-  const auto result = [&](const std::string& name, std::size_t size) {
-    return results.emplace(name, Result<Scalar>(size)).first->second.data();
+  const auto result = [&](const std::string& name, index size) {
+    return results.emplace(name, Result<Scalar>(static_cast<std::size_t>(size))).first->second.data();
   };
-  Scalar* const outputs =
-      result("outputs", return_sequences ? count(sizes.batch, sizes.steps, sizes.units) : state_size);
+  const index units = call.units, state_size = batch * units;
+  Scalar* const outputs = result("outputs", return_sequences ? rows * units : state_size);
   Scalar* final_states[kMaxStates] = {};
   RecurrentGradients<Scalar> gradients{};
   for (int which = 0; which < info.states; ++which) {
     final_states[which] = result(entry_of("states", which), state_size);
     gradients.d_initial[which] = result(entry_of("d_states", which), state_size);
   }
-  gradients.d_inputs = result("d_inputs", count(sizes.batch, sizes.steps, sizes.features));
-  gradients.d_kernel = result("d_kernel", count(sizes.features, info.input_gates, sizes.units));
-  gradients.d_recurrent_kernel =
-      result("d_recurrent_kernel", count(sizes.units, info.state_gates, sizes.units));
+  gradients.d_inputs = result("d_inputs", rows * call.features);
+  gradients.d_kernel = result("d_kernel", call.features * info.input_gates * units);
+  gradients.d_recurrent_kernel = result("d_recurrent_kernel", units * info.state_gates * units);
   if (call.bias) {
-    const index gates = std::max(info.input_gates, info.state_gates);
-    gradients.d_bias = result("d_bias", count(info.bias_rows, gates, sizes.units));
+    gradients.d_bias =
+        result("d_bias", info.bias_rows * std::max(info.input_gates, info.state_gates) * units);
   }
 
   RecurrentMemory<Scalar> memory{};
-  expect_threads(recurrent_forward(call, return_sequences ? outputs : nullptr,
-                                   return_sequences ? nullptr : outputs, final_states, &memory, request),
-                 threads);
-  expect_threads(recurrent_backward(call, memory, return_sequences ? d_outputs : nullptr,
-                                    return_sequences ? nullptr : d_outputs, d_final, gradients, request),
-                 threads);
+  recurrent_forward(call, return_sequences ? outputs : nullptr, return_sequences ? nullptr : outputs,
+                    final_states, &memory, request);
+  expect_threads(threads);
+  recurrent_backward(call, memory, return_sequences ? d_outputs : nullptr,
+                     return_sequences ? nullptr : d_outputs, d_final, gradients, request);
+  expect_threads(threads);
   return results;
 }
 
-/// y = f(x) for each element.
+/// y = f(x) and dx = dy f'(x) for each element; the gradient takes y, or x where f demands it.
 template <class Scalar>
 Results<Scalar> run_activation(const Case& one, const Kernels<Scalar>& kernels, int threads) {
   Arguments<Scalar> arguments(one);
   const Activation kind = activation_of(arguments.word("activation"));
+  const index size = arguments.size("x", 0);
   Results<Scalar> results;
-  Result<Scalar>& y = results.emplace("y", Result<Scalar>(one.arguments.at("x").values.size())).first->second;
-  const Elementwise<Scalar> call{y.data(), arguments.data("x"), nullptr, static_cast<index>(y.size())};
+  Scalar* const y =
+      results.emplace("y", Result<Scalar>(one.arguments.at("x").values.size())).first->second.data();
+  Scalar* const d_x =
+      results.emplace("d_x", Result<Scalar>(one.arguments.at("x").values.size())).first->second.data();
+  const Elementwise<Scalar> forward{y, arguments.data("x"), nullptr, size};
+  const Elementwise<Scalar> backward{d_x, derivative_from_input(kind) ? forward.operand : y,
+                                     arguments.data("d_y"), size};
   arguments.refuse_unknown();
-  expect_threads(
-      run_parallel(threads, [&](const Worker& worker) { kernels.math.activation(kind, call, worker); }),
-      threads);
+  run_parallel(threads, [&](const Worker& worker) { kernels.math.activation(kind, forward, worker); });
+  expect_threads(threads);
+  run_parallel(threads,
+               [&](const Worker& worker) { kernels.math.activation_gradient(kind, backward, worker); });
+  expect_threads(threads);
   return results;
 }
 
@@ -239,7 +267,8 @@ Results<Scalar> run_rows(const Case& one, const Kernels<Scalar>& kernels, int th
   const RowWise<Scalar> call{y.data(), arguments.data("operand"), arguments.data("upstream"),
                              arguments.size("operand", 0), arguments.size("operand", 1)};
   arguments.refuse_unknown();
-  expect_threads(run_parallel(threads, [&](const Worker& worker) { found->second(call, worker); }), threads);
+  run_parallel(threads, [&](const Worker& worker) { found->second(call, worker); });
+  expect_threads(threads);
   return results;
 }
 
@@ -261,13 +290,12 @@ Results<Scalar> run_product(const Case& one, const Kernels<Scalar>& kernels, int
                           arguments.data("bias"),
                           {outputs, rows, cols, cols}};
   arguments.refuse_unknown();
-  expect_threads(run_parallel(threads,
-                              [&](const Worker& worker) {
-                                kernels.gemm_pack(packing, worker);
-                                worker.wait(worker.barrier);
-                                kernels.gemm(call, worker);
-                              }),
-                 threads);
+  run_parallel(threads, [&](const Worker& worker) {
+    kernels.gemm_pack(packing, worker);
+    worker.wait(worker.barrier);
+    kernels.gemm(call, worker);
+  });
+  expect_threads(threads);
   return results;
 }
 
@@ -294,10 +322,10 @@ inline int types_with_denormals() {
 /// The most that types_with_denormals gives on a thread of a region.
 inline int types_with_denormals_in_region(int threads) {
   std::vector<int> found(static_cast<std::size_t>(threads), 0);
-  const int ran = run_parallel(threads, [&](const Worker& worker) {
+  run_parallel(threads, [&](const Worker& worker) {
     found[static_cast<std::size_t>(worker.index)] = types_with_denormals();
   });
-  expect_threads(ran, threads);
+  expect_threads(threads);
   return *std::max_element(found.begin(), found.end());
 }
 

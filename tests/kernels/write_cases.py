@@ -8,11 +8,12 @@ Does not belong here: tolerances and the recurrent reference's call, which cases
 
 import argparse
 import struct
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-from tests.kernels.cases import Case, allowed_error, reference_results
+from tests.kernels.cases import ARRANGEMENTS, ORDERS, Case, allowed_error, reference_results
 from tests.reference import recurrent, softmax
 from tests.reference.activations import ACTIVATIONS
 
@@ -72,6 +73,10 @@ def pack_case(kind, label, arguments, expected, in_float32):
     arrays = {name: value for name, value in flat.items() if isinstance(value, np.ndarray)}
     numbers = {name: float(flat[name]) for name in flat.keys() - words.keys() - arrays.keys()}
 
+    for name in expected:
+        if not (np.isfinite(expected[name]).all() and np.isfinite(in_float32[name]).all()):
+            raise ValueError(f"{label}: expected finite numbers of the reference, got others in {name}")
+
     def pack_result(name):
         errors = [allowed_error(expected[name], rounded) for rounded in (in_float32[name], None)]
         return pack_array(expected[name]) + struct.pack("<2d", *errors)
@@ -96,9 +101,39 @@ def recurrent_cases():
         upstream = str(random.choice(["outputs", "states", "both"]))
         cases.append((Case(cell, *size, **drawn, upstream=upstream, seed=place), PATHS[place % len(PATHS)]))
     # Every activation in both roles.
-    for cell, activation in product(recurrent.CELLS, ACTIVATIONS):
-        cases.append((Case(cell, 3, 4, 5, 9, activation=activation), ""))
-        cases.append((Case(cell, 3, 4, 5, 9, recurrent_activation=activation), ""))
+    for cell, activation, role in product(
+        recurrent.CELLS, ACTIVATIONS, ("activation", "recurrent_activation")
+    ):
+        timesteps = 1 if activation == "exponential" else 4  # exp(exp(x)) overflows soon
+        cases.append((Case(cell, 3, timesteps, 5, 9, **{role: activation}), ""))
+    # Every way to leave timesteps out, in an order and on a path that change from one to the next.
+    arranged = product(recurrent.CELLS, enumerate(ARRANGEMENTS), (True, False))
+    for cell, (place, arrangement), return_sequences in arranged:
+        order = list(ORDERS.values())[(place + return_sequences) % len(ORDERS)]
+        zeros = not arrangement.get("packed") and place % 2 == 1
+        case = Case(
+            cell,
+            *SIZES[(place + 4) % 9],
+            **arrangement,
+            **order,
+            return_sequences=return_sequences,
+            zero_output_for_mask=zeros,
+            seed=place,
+        )
+        cases.append((case, PATHS[place % len(PATHS)]))
+    # Multipliers alone and among masked timesteps.
+    for cell, mask in product(recurrent.CELLS, (None, "holes")):
+        for place, zoneout in enumerate((None, "rate", "multipliers", "mixed")):
+            case = Case(
+                cell,
+                *SIZES[place + 5],
+                mask=mask,
+                zoneout=zoneout,
+                input_dropout=place != 1,
+                recurrent_dropout=place != 2,
+                seed=place,
+            )
+            cases.append((case, PATHS[place]))
     return cases
 
 
@@ -106,27 +141,37 @@ def pack_recurrent(case, path):
     """Return the bytes of a recurrent case on one path of the kernels."""
     problem = case.problem
     arguments = problem.arguments | {"d_outputs": problem.d_outputs, "d_states": problem.d_states}
-    options = [
-        name for name in ("bias", "initial_states", "go_backwards", "return_sequences") if getattr(case, name)
+    chosen = asdict(case)
+    options = [name for name, value in chosen.items() if value is True]
+    words = [
+        chosen[name] for name in ("activation", "recurrent_activation", "mask", "zoneout") if chosen[name]
     ]
-    label = " ".join([case.cell, str(case), case.activation, case.recurrent_activation, *options, path])
+    label = " ".join([case.cell, str(case), *words, *options, path])
     references = [reference_results(case, dtype) for dtype in (np.float64, np.float32)]
     return pack_case("recurrent", label, arguments | {"path": path or None}, *references)
 
 
-def pack_function(kind, label, words, arrays, name, function):
-    """Return the bytes of a case with one result, function(*arrays)."""
-    rounded = {key: value.astype(np.float32) for key, value in arrays.items() if value is not None}
-    in_float32 = function(*rounded.values())
+def pack_function(kind, label, words, arrays, functions):
+    """Return the bytes of a case whose results are name -> function(*arrays)."""
+    rounded = {key: value.astype(np.float32) for key, value in arrays.items()}
     exact = {key: value.astype(np.float64) for key, value in rounded.items()}
-    return pack_case(kind, label, words | exact, {name: function(*exact.values())}, {name: in_float32})
+    expected, in_float32 = (
+        {name: function(*values.values()) for name, function in functions.items()}
+        for values in (exact, rounded)
+    )
+    return pack_case(kind, label, words | exact, expected, in_float32)
 
 
 def activation_cases():
-    """Every activation over a range with its corners."""
-    x = np.concatenate([np.linspace(-12, 12, 301), [0.0, -0.0]])
-    for name, (function, _) in ACTIVATIONS.items():
-        yield pack_function("activation", name, {"activation": name}, {"x": x}, "y", function)
+    """Every activation and its derivative over a range that misses the corners of the piecewise ones."""
+    x = np.linspace(-11.3, 11.7, 301)
+    upstream = np.random.default_rng(2).standard_normal(x.shape)
+    for name, (function, derivative) in ACTIVATIONS.items():
+        functions = {
+            "y": lambda x, d_y, f=function: f(x),
+            "d_x": lambda x, d_y, f=derivative: d_y * f(x),
+        }
+        yield pack_function("activation", name, {"activation": name}, {"x": x, "d_y": upstream}, functions)
 
 
 def row_cases():
@@ -147,7 +192,9 @@ def row_cases():
             ),
         }
         for name, (arrays, function) in functions.items():
-            yield pack_function("rows", f"{name} 5x{width}", {"function": name}, arrays, "results", function)
+            yield pack_function(
+                "rows", f"{name} 5x{width}", {"function": name}, arrays, {"results": function}
+            )
 
 
 def product_cases():
@@ -165,8 +212,11 @@ def product_cases():
             f"{rows}x{depth} by {depth}x{cols}{' transposed' if transposed else ''}",
             {"transposed": transposed},
             arrays,
-            "outputs",
-            lambda left, right, bias, flip=transposed: left @ (right.T if flip else right) + bias,
+            {
+                "outputs": lambda left, right, bias, flip=transposed: (
+                    left @ (right.T if flip else right) + bias
+                )
+            },
         )
 
 
