@@ -264,10 +264,14 @@ def test_arguments_that_are_not_legal_are_refused(kind, options, words):
 
 
 @pytest.mark.parametrize("argument", ["activation", "recurrent_activation"])
-@pytest.mark.parametrize("function", ["softmax", lambda x: x * x])
-def test_activation_that_the_kernels_do_not_have_is_refused(argument, function):
-    with pytest.raises((ValueError, NotImplementedError), match=f"{argument}: expected"):
-        layers.GRU(3, **{argument: function})
+@pytest.mark.parametrize("kind", [layers.GRU, layers.LSTMCell])
+def test_activation_that_the_kernels_do_not_have_is_refused(kind, argument):
+    with pytest.raises(
+        ValueError, match=f"{argument}: expected a function of single elements .* got softmax"
+    ):
+        kind(3, **{argument: "softmax"})
+    with pytest.raises(NotImplementedError, match=rf"{argument}: expected .* given to RNN\(cell\)"):
+        kind(3, **{argument: lambda x: x * x})
 
 
 @pytest.mark.parametrize(
