@@ -132,6 +132,18 @@ def test_other_reductions_equal_those_on_padding(reduction):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+def test_validation_data_may_be_sequences_or_an_array():
+    model = by_step(masking=False, optimizer=SGD(0.0))
+    loss, *_ = model.evaluate(X[2:5], LABELS[2:5], sample_weight=ROW_WEIGHTS[2:5], verbose=0)
+    held_out = (X[2:5], LABELS[2:5], ROW_WEIGHTS[2:5])
+    history = model.fit(X, LABELS, validation_data=held_out, epochs=2, verbose=0).history
+    assert history["val_loss"] == pytest.approx([loss, loss])
+    # Two sequences of one length are an array.
+    held_out = (np.stack([X[3], X[4]]), np.stack([LABELS[3], LABELS[4]]))
+    history = model.fit(X, LABELS, validation_data=held_out, verbose=0).history
+    assert history["val_loss"][0] == pytest.approx(model.evaluate(*held_out, verbose=0)[0])
+
+
 def test_predictions_are_lists_to_the_bit():
     model = by_step(masking=False)
     whole = model.predict(padded(X), verbose=0)

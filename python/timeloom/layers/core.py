@@ -54,7 +54,8 @@ class Dropout(Layer):
         **kwargs: Arguments of every layer.
 
     Call arguments:
-        inputs: Array of any shape.
+        inputs: Array of any shape, or a Packed: numbers are drawn for the timesteps that there are, so other
+            ones than for the same sequences with padding.
         training: Whether to drop. Default False.
 
     Returns:
