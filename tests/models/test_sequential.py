@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from timeloom import Input, Model, Sequential, backend, layers, losses
-from timeloom.layers import GRU, LSTM, Dense, Dropout, Embedding, Flatten, InputLayer
+from timeloom.layers import GRU, LSTM, Dense, Dropout, Embedding, Flatten, InputLayer, Masking
 from timeloom.optimizers import Adam
 
 GENERATOR = np.random.default_rng(0)
@@ -199,6 +199,22 @@ def test_models_inside_models():
     assert not np.array_equal(before, inner.get_weights()[0])
     inner.trainable = False
     assert len(model.trainable_weights) == 3
+
+
+def test_stack_with_a_call_of_its_own():
+    class Doubled(Sequential):
+        def call(self, inputs, training=False, mask=None):
+            return super().call(inputs, training=training, mask=mask) * 2.0
+
+    model = Doubled([Masking(), Dense(2)])
+    x = GENERATOR.normal(size=(3, 5, 4)).astype("float32")
+    x[0, 2:] = 0
+    expected = 2 * model.layers[-1](x)
+    np.testing.assert_array_equal(model(x), 2 * model.layers[-1](x))
+    np.testing.assert_array_equal(model.predict(x, verbose=0), expected)
+    model.compile("sgd", "mse")
+    loss = model.evaluate(x, np.zeros((3, 5, 2)), verbose=0)
+    assert loss == pytest.approx((expected[x.any(-1)] ** 2).mean(), rel=1e-5)
 
 
 def test_models_written_as_a_class():

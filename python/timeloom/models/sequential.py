@@ -258,25 +258,18 @@ class Sequential(Model):
         return self._layers[0].cast_inputs(name, inputs)
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
-        return self.run_with_mask(inputs, mask=mask, training=training)[0]
+        return self._through_layers(inputs, training, mask)[0]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Returns the mask of the outputs; it runs every layer, as a mask may depend on what one computes."""
-        return self.run_with_mask(inputs, mask=mask)[1]
+        return self._through_layers(inputs, False, mask)[1]
 
-    def run_with_mask(  # type: ignore[override]
-        self, inputs: Any, training: bool = False, mask: Any = None
-    ) -> tuple[Any, Any]:
-        """Computes layer by layer; the mask of the outputs of one is that of the inputs of the next.
+    def run_with_mask(self, inputs: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        own_call = type(self).call is not Sequential.call
+        return (super().run_with_mask if own_call else self._through_layers)(inputs, *args, **kwargs)
 
-        Args:
-            inputs: What the first layer takes.
-            training: For the layers. Default False.
-            mask: Bool, shape [batch, timesteps]. Default None.
-
-        Returns:
-            Outputs and their mask.
-        """
+    def _through_layers(self, inputs: Any, training: bool = False, mask: Any = None) -> tuple[Any, Any]:
+        """Outputs and their mask: that of the outputs of one layer is that of the inputs of the next."""
         for layer in self._layers:
             inputs, mask = layer.run_with_mask(inputs, mask=mask, training=training)
         return inputs, mask
