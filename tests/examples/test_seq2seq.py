@@ -79,6 +79,13 @@ def test_gradient_reaches_the_encoder_through_the_states(monkeypatch):
         np.testing.assert_allclose((sides[0] - sides[1]) / (2 * step), slope, rtol=1e-5)
 
 
+def test_blanks_behind_a_question_change_nothing(translator):
+    longer = np.pad(QUESTIONS, ((0, 0), (0, 5)))
+    np.testing.assert_array_equal(
+        translator.predict(longer, verbose=0), translator.predict(QUESTIONS, verbose=0)
+    )
+
+
 def test_training_changes_the_encoder(translator):
     translator.predict(QUESTIONS, verbose=0)
     before = translator.encoder.get_weights()
