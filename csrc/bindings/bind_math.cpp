@@ -49,7 +49,33 @@ py::array map_elements(py::handle x_object, double cost, int threads, const std:
 }
 
 double cost_of(Activation kind) {
-  return kind == Activation::tanh || kind == Activation::sigmoid ? kDear : kCheap;
+  switch (kind) {
+    case Activation::linear:
+    case Activation::hard_sigmoid:
+    case Activation::relu:
+    case Activation::relu6:
+    case Activation::leaky_relu:
+    case Activation::softsign:
+    case Activation::hard_tanh:
+    case Activation::soft_shrink:
+    case Activation::hard_shrink:
+    case Activation::squareplus:
+    case Activation::sparse_plus:
+    case Activation::sparse_sigmoid:
+    case Activation::hard_silu:
+      return kCheap;
+    default:
+      return kDear;
+  }
+}
+
+/// Whether the gradient of each activation takes the input.
+py::dict activations() {
+  py::dict list;
+#define TIMELOOM_ENTRY(kind) list[#kind] = derivative_from_input(Activation::kind);
+  TIMELOOM_ACTIVATIONS(TIMELOOM_ENTRY)
+#undef TIMELOOM_ENTRY
+  return list;
 }
 
 py::array activation(const std::string& name, py::handle x, int threads, const std::string& isa) {
@@ -61,20 +87,21 @@ py::array activation(const std::string& name, py::handle x, int threads, const s
   });
 }
 
-py::array activation_gradient(const std::string& name, py::handle output_object, py::handle d_output_object,
+py::array activation_gradient(const std::string& name, py::handle value_object, py::handle d_output_object,
                               int threads, const std::string& isa) {
   const Activation kind = checked_activation(name, "name");
-  const py::array output = checked_array(output_object, "output");
-  const py::array d_output = checked_array(d_output_object, "d_output", element_type(output));
-  check_shape(d_output, "d_output", shape_of(output));
+  const py::array value = checked_array(value_object, "value");
+  const py::array d_output = checked_array(d_output_object, "d_output", element_type(value));
+  check_shape(d_output, "d_output", shape_of(value));
   const KernelTable& table = table_for(isa.c_str());
-  py::array results = new_array(element_type(output), shape_of(output));
-  with_scalar(element_type(output), [&](auto scalar) {
+  py::array results = new_array(element_type(value), shape_of(value));
+  const double cost = derivative_from_input(kind) ? kDear : kCheap;
+  with_scalar(element_type(value), [&](auto scalar) {
     using Scalar = decltype(scalar);
-    const Elementwise<Scalar> call{data_of<Scalar>(results), data_of<Scalar>(output),
-                                   data_of<Scalar>(d_output), output.size()};
+    const Elementwise<Scalar> call{data_of<Scalar>(results), data_of<Scalar>(value),
+                                   data_of<Scalar>(d_output), value.size()};
     const auto kernel = kernels_of<Scalar>(table).math.activation_gradient;
-    run_kernel(threads, work_of(output, kCheap), [&](const Worker& worker) { kernel(kind, call, worker); });
+    run_kernel(threads, work_of(value, cost), [&](const Worker& worker) { kernel(kind, call, worker); });
   });
   return results;
 }
@@ -173,10 +200,16 @@ void bind_math(py::module_& module) {
   const auto output = py::arg("output");
   const auto d_output = py::arg("d_output");
 
+  module.def(
+      "activations", &activations,
+      "The list of activations: name -> whether activation_gradient takes the input x of the activation, "
+      "not its output.");
   module.def("activation", &activation, py::arg("name"), x, only_named, threads, isa,
-             "y = f(x) for each element; name: linear, tanh, sigmoid, hard_sigmoid or relu.");
-  module.def("activation_gradient", &activation_gradient, py::arg("name"), output, d_output, only_named,
-             threads, isa, "d_output f'(x) for each element, with f'(x) from the output of the activation.");
+             "y = f(x) for each element; name: one of activations().");
+  module.def("activation_gradient", &activation_gradient, py::arg("name"), py::arg("value"), d_output,
+             only_named, threads, isa,
+             "d_output f'(x) for each element; value: the output of the activation, or x where activations() "
+             "says so.");
   module.def(
       "exp",
       [](py::handle values, int count, const std::string& table) {

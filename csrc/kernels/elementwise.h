@@ -66,9 +66,10 @@ template <class V>
 void activation_kernel(Activation kind, const Elementwise<typename V::scalar>& call,
                        const Worker& worker) noexcept {
   switch (kind) {
-#define TIMELOOM_CASE(name)                                                                                  \
-  case Activation::name:                                                                                     \
-    map_elements<V>(call, worker, [](V x) TIMELOOM_INLINE_LAMBDA { return activate(Activation::name, x); }); \
+#define TIMELOOM_CASE(name)                                                                              \
+  case Activation::name:                                                                                 \
+    map_elements<V>(call, worker,                                                                        \
+                    [](V x) TIMELOOM_INLINE_LAMBDA { return activations::value<Activation::name>(x); }); \
     break;
     TIMELOOM_ACTIVATIONS(TIMELOOM_CASE)
 #undef TIMELOOM_CASE
@@ -80,11 +81,10 @@ template <class V>
 void activation_gradient_kernel(Activation kind, const Elementwise<typename V::scalar>& call,
                                 const Worker& worker) noexcept {
   switch (kind) {
-#define TIMELOOM_CASE(name)                                            \
-  case Activation::name:                                               \
-    map_gradient<V>(call, worker, [](V value) TIMELOOM_INLINE_LAMBDA { \
-      return activation_gradient(Activation::name, value);             \
-    });                                                                \
+#define TIMELOOM_CASE(name)                                                                                 \
+  case Activation::name:                                                                                    \
+    map_gradient<V>(call, worker,                                                                           \
+                    [](V y) TIMELOOM_INLINE_LAMBDA { return activations::gradient<Activation::name>(y); }); \
     break;
     TIMELOOM_ACTIVATIONS(TIMELOOM_CASE)
 #undef TIMELOOM_CASE

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.golden import FOLDER, wrappers
+from tests.golden import FOLDER, activations, wrappers
 from tests.reference.problems import recurrent_problem
 
 VERSIONS = {"torch": "2.13.0", "keras": "3.15.1"}
@@ -282,6 +282,7 @@ def main() -> None:
         "sgd_global_clipnorm": keras_optimizer_case("SGD", global_clipnorm=1.0, **rate),
     }
     save("keras_optimizers", optimizers)
+    save("keras_activations", activations.keras_cases())
     save("keras_wrappers", wrappers.keras_cases())
 
 

@@ -1,8 +1,11 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from tests.autograd.differences import check_gradients
+from tests.reference.activations import ACTIVATIONS
 
-from timeloom import GradientTape, Variable, ops
+from timeloom import GradientTape, Variable, _core, ops
 from timeloom.autograd import TracedArray
 
 X = np.random.default_rng(0).normal(size=(3, 5)) * 2 + 0.05
@@ -24,6 +27,35 @@ def test_values_and_derivatives(op):
     np.testing.assert_allclose(op(X.astype(np.float32)), FORMULAS[op](X), rtol=1e-5, atol=1e-6)
     check_gradients(op, X)
     check_gradients(lambda x: op(x.T[::2]), X)
+
+
+def test_every_activation_of_the_kernels_is_known_to_the_reference():
+    assert _core.activations().keys() == ACTIVATIONS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_activation_by_name(name):
+    op = partial(ops.activation, name)
+    np.testing.assert_allclose(op(X), ACTIVATIONS[name][0](X), rtol=1e-13, atol=1e-15)
+    assert op(X.astype(np.float32)).dtype == np.float32
+    check_gradients(op, X)
+    check_gradients(lambda x: op(x.T[::2]), X)
+
+
+@pytest.mark.parametrize("name", ["softmax", "celu", "", "Tanh"])
+def test_activation_of_another_name_is_refused(name):
+    with pytest.raises(ValueError, match=f"name: expected one of linear, tanh, .*, got '{name}'"):
+        ops.activation(name, X)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+def test_gradient_is_that_at_the_recorded_input(name):
+    x = X.copy()
+    with GradientTape() as tape:
+        traced = tape.watch(x)
+        loss = ops.activation(name, traced).sum()
+    x[...] = -x
+    np.testing.assert_allclose(tape.gradient(loss, traced), ACTIVATIONS[name][1](X), rtol=1e-11, atol=1e-14)
 
 
 def test_log():

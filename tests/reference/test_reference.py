@@ -111,20 +111,19 @@ def test_recurrent_gradients_without_optional_arguments(cell, bias):
     check_by_complex_steps(problem)
 
 
-@pytest.mark.parametrize("recurrent_activation", ACTIVATIONS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("role", ["activation", "recurrent_activation"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("cell", recurrent.CELLS)
-def test_recurrent_gradients_of_every_activation(cell, activation, recurrent_activation):
+def test_recurrent_gradients_of_every_activation(cell, name, role):
     check_by_complex_steps(
         recurrent_problem(
             (3, len(cell)),
             cell,
             batch=2,
-            timesteps=3,
+            timesteps=1 if name == "exponential" else 3,  # e^(e^x) soon overflows
             features=1,
             units=2,
-            activation=activation,
-            recurrent_activation=recurrent_activation,
+            **{role: name},
         )
     )
 

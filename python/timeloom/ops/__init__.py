@@ -5,7 +5,18 @@ Here: whatever computes on arrays for layers, models and users; every product or
 Not here: parameters, names of layers, loops over batches. Without a tape every op returns plain arrays.
 """
 
-from timeloom.ops.activations import exp, hard_sigmoid, linear, log, log_softmax, relu, sigmoid, softmax, tanh
+from timeloom.ops.activations import (
+    activation,
+    exp,
+    hard_sigmoid,
+    linear,
+    log,
+    log_softmax,
+    relu,
+    sigmoid,
+    softmax,
+    tanh,
+)
 from timeloom.ops.dense import dense
 from timeloom.ops.dropout import dropout
 from timeloom.ops.embedding import embedding
@@ -22,6 +33,7 @@ from timeloom.ops.reductions import max, mean, sum
 from timeloom.ops.shape import concatenate, reshape, stack, transpose
 
 __all__ = [
+    "activation",
     "binary_crossentropy",
     "categorical_crossentropy",
     "concatenate",

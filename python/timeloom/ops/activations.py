@@ -1,24 +1,59 @@
 """Activation functions: elementwise ones by the kernels, and softmax over the last axis.
 
-Elementwise derivatives come from the output: tanh 1 - y^2, sigmoid y (1 - y), hard_sigmoid 1/6 inside, relu
-    1 above 0.
+The kernels compute most derivatives from the output: tanh 1 - y^2, sigmoid y (1 - y), relu 1 above 0; those
+of gelu, silu, mish and others from the input, which is kept then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from timeloom import _core
-from timeloom.autograd import keep, record
+from timeloom.autograd import is_recorded, keep, record
 from timeloom.autograd.recording import Array
 from timeloom.ops.checks import contiguous, real
+
+# Every elementwise activation that the kernels know; whether its derivative is computed from the input.
+KERNEL_ACTIVATIONS: dict[str, bool] = _core.activations()
+
+
+def activation(name: str, x: Any) -> Any:
+    """An elementwise activation by its name, as recurrent layers compute it inside their kernels.
+
+    Args:
+        name: linear, tanh, sigmoid, hard_sigmoid, relu, relu6, leaky_relu, elu, selu, softplus, softsign,
+            exponential, hard_tanh, log_sigmoid, soft_shrink, hard_shrink, squareplus, sparse_plus,
+            sparse_sigmoid, gelu, gelu_tanh, silu, hard_silu, mish or tanh_shrink: the functions of
+            ``timeloom.activations`` with their default arguments; gelu_tanh is gelu with approximate=True.
+        x: any shape, float32 or float64.
+
+    Returns:
+        Same shape and dtype.
+
+    Raises:
+        ValueError: another name.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom import ops
+        >>> ops.activation("relu6", np.array([-1.0, 2.0, 9.0]))
+        array([0., 2., 6.])
+    """
+    if name == "linear":
+        return linear(x)
+    if name not in KERNEL_ACTIVATIONS:
+        raise ValueError(f"name: expected one of {', '.join(KERNEL_ACTIVATIONS)}, got {name!r}")
+    return _elementwise(name, x)
 
 
 def _elementwise(name: str, x: Any) -> Any:
     output = _core.activation(name, contiguous(real("x", x)))
-    return record(output, (x,), lambda _needs, g: (_core.activation_gradient(name, output, contiguous(g)),))
+    value = contiguous(keep(x)) if KERNEL_ACTIVATIONS[name] and is_recorded(x) else output
+    return record(output, (x,), lambda _needs, g: (_core.activation_gradient(name, value, contiguous(g)),))
 
 
 def linear(x: Any) -> Any:
@@ -176,12 +211,8 @@ def _with_axis(x: Any, axis: int) -> Array:
 
 
 # The names that ``dense`` and layers accept.
-ACTIVATIONS = {
-    "linear": linear,
-    "relu": relu,
-    "sigmoid": sigmoid,
-    "tanh": tanh,
-    "hard_sigmoid": hard_sigmoid,
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    **{name: partial(activation, name) for name in KERNEL_ACTIVATIONS},
     "softmax": softmax,
     "log_softmax": log_softmax,
 }

@@ -9,11 +9,11 @@ from typing import Any
 from timeloom import _core
 from timeloom.autograd import is_recorded, keep, record
 from timeloom.autograd.recording import Array
-from timeloom.ops.activations import ACTIVATIONS
+from timeloom.ops.activations import ACTIVATIONS, KERNEL_ACTIVATIONS
 from timeloom.ops.checks import contiguous, real, same_dtype
 
 # Activations whose derivative the kernel computes from the output alone.
-_FUSED = frozenset({"relu", "sigmoid", "tanh", "hard_sigmoid"})
+_FUSED = frozenset(name for name, by_input in KERNEL_ACTIVATIONS.items() if not by_input) - {"linear"}
 
 
 def dense(inputs: Any, kernel: Any, bias: Any = None, activation: str | None = None) -> Any:
@@ -29,7 +29,7 @@ def dense(inputs: Any, kernel: Any, bias: Any = None, activation: str | None = N
         inputs: [..., features], float32 or float64.
         kernel: [features, units], of the same dtype.
         bias: [units] or None.
-        activation: "linear" (or None), "relu", "sigmoid", "tanh", "hard_sigmoid", "softmax" or "log_softmax".
+        activation: a name that ``ops.activation`` knows, "softmax" or "log_softmax"; None is "linear".
 
     Returns:
         [..., units].
