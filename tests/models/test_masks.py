@@ -140,6 +140,15 @@ def test_every_kind_of_metric_counts_valid_steps():
     assert found["rows"] == MASK.sum()
 
 
+def test_metric_without_a_value_per_step_is_named():
+    def overall(y_true, y_pred):
+        return np.abs(y_true - y_pred).mean()
+
+    model = by_step(loss="mse", metrics=[overall], weighted_metrics=None)
+    with pytest.raises(ValueError, match=r"metrics: expected 'overall' to give values that .* \(12, 5\) fit"):
+        model.evaluate(X, ONE_HOT, verbose=0)
+
+
 def test_loss_of_a_loop_of_ones_own_takes_a_mask():
     p = GENERATOR.random((12, 5, 2))
     y = GENERATOR.random((12, 5, 2))

@@ -214,6 +214,20 @@ def test_shuffling_keeps_inputs_targets_and_weights_together():
         assert (weights == place).all()
 
 
+def test_sequences_without_a_timestep_teach_nothing():
+    model, other = by_step(masking=False), by_step(masking=True)
+    empty = [X[0][:0], X[1][:0]]
+    x, y = [*empty, *X], [LABELS[0][:0], LABELS[1][:0], *LABELS]
+    zeros = np.zeros((2, 6, 3)), np.zeros((2, 6), int)
+    common = {"batch_size": 2, "verbose": 0, "shuffle": False}
+    found = model.fit(x, y, **common)
+    expected = other.fit(
+        np.concatenate([zeros[0], padded(X)]), np.concatenate([zeros[1], padded(LABELS)]), **common
+    )
+    assert_same_training(model, other, found, expected)
+    assert [row.shape for row in model.predict(x, verbose=0)][:3] == [(0, 3), (0, 3), (4, 3)]
+
+
 def test_models_written_as_a_class_take_sequences():
     class Tagger(Model):
         def __init__(self):

@@ -1,5 +1,7 @@
 """Whole models of recurrent layers on ragged data: padding, masks and lists of sequences agree."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -138,6 +140,28 @@ def test_explicit_mask_equals_that_of_a_layer():
     np.testing.assert_array_equal(plain.compute_mask(padded(X), MASK), MASK)
     assert plain.compute_mask(padded(X)) is None
     assert not np.array_equal(plain(padded(X)), found)
+
+
+def test_threads_predict_from_one_model():
+    model = classifier("bidirectional", True, Masking)
+    batches = [X[i : i + 4] for i in range(6)]
+    expected = [model.predict(batch, verbose=0) for batch in batches]
+    wrong = []
+
+    def work(i):
+        for turn in range(10):
+            batch = Packed.from_sequences(batches[i])
+            found = model.predict(batches[i] if turn % 2 else batch.pad()[0], verbose=0)
+            for one, other, length in zip(found, expected[i], batch.lengths, strict=True):
+                if not np.array_equal(one[:length], other):
+                    wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(batches))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
 def test_rows_without_a_valid_step_are_zero_for_the_next_layer():

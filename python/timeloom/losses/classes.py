@@ -137,7 +137,8 @@ class Loss:
             values = values * sample_weight
         if self.reduction in ("none", None) or values.ndim == 0:
             return values
-        if self.reduction == "sum":
+        # Sequences without a timestep have no values: their loss is 0.
+        if self.reduction == "sum" or values.size == 0:
             return ops.sum(values)
         if self.reduction == "mean_with_sample_weight" and sample_weight is not None:
             total = float(np.sum(np.broadcast_to(sample_weight, values.shape)))

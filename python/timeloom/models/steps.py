@@ -8,7 +8,7 @@ import numpy as np
 
 from timeloom import optimizers
 from timeloom.arguments import flag, no_more, not_implemented
-from timeloom.arrays import real_array
+from timeloom.arrays import real_array, shape_text
 from timeloom.autograd import GradientTape, TracedArray, value
 from timeloom.layers import Layer
 from timeloom.layers.shapes import Shape
@@ -334,13 +334,22 @@ class Steps(Layer):
         assert resolved is not None
         resolved.tracker.total += float(value(outcome.loss)) * outcome.samples
         resolved.tracker.count += outcome.samples
-        for metric in resolved.plain:
-            if outcome.mask is None:
-                metric.update_state(outcome.y, outcome.outputs)
-            else:
-                metric.update_state(outcome.y, outcome.outputs, outcome.mask)
-        for metric in resolved.weighted:
-            metric.update_state(outcome.y, outcome.outputs, outcome.weights)
+        for metrics, weights in ((resolved.plain, outcome.mask), (resolved.weighted, outcome.weights)):
+            for metric in metrics:
+                _update(metric, outcome, weights)
+
+
+def _update(metric: Metric, outcome: "_Outcome", weights: Any) -> None:
+    if weights is None:
+        metric.update_state(outcome.y, outcome.outputs)
+        return
+    try:
+        metric.update_state(outcome.y, outcome.outputs, weights)
+    except ValueError as error:
+        raise ValueError(
+            f"metrics: expected {metric.name!r} to give values that weights, or a mask, of shape "
+            f"{shape_text(weights.shape)} fit, got {error}"
+        ) from error
 
 
 class _Outcome(NamedTuple):
