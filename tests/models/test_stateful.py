@@ -34,6 +34,14 @@ def test_states_go_on_until_they_are_reset():
     assert not np.array_equal(again, first)
     model.reset_states()
     np.testing.assert_array_equal(model.predict(X[:, :3], batch_size=2, verbose=0), first)
+    twice = model.predict(X[:, :3], batch_size=2, verbose=0)
+    model.reset_states()
+    model.predict(X[:, :3], batch_size=2, verbose=0)
+    model.reset_states(rows=[1])
+    found = model.predict(X[:, :3], batch_size=2, verbose=0)
+    np.testing.assert_array_equal(found, [twice[0], first[1]])
+    with pytest.raises(ValueError, match="rows: expected rows of a batch of 2"):
+        model.reset_states(rows=[2])
 
 
 def test_states_go_on_through_epochs_validation_and_evaluation():

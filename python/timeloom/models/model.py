@@ -120,11 +120,17 @@ class Model(Trainer):
                 return layer
         raise ValueError(f"name: expected one of {[layer.name for layer in layers]}, got {name!r}")
 
-    def reset_states(self) -> None:
+    def reset_states(self, rows: Any = None) -> None:
         """Empties the states of all stateful layers, those of models inside the model too.
 
+        Args:
+            rows: Which rows of the batch: a list of places, a slice or a mask. Default None: all.
+
+        Raises:
+            ValueError: If there are no such rows.
+
         Reference:
-            Model.reset_states of Keras 2; Keras 3 has it for layers alone.
+            Model.reset_states of Keras 2, for all rows; Keras 3 has it for layers alone.
         """
         for part in self.flat_parts():
             if (
@@ -132,7 +138,10 @@ class Model(Trainer):
                 and getattr(part, "stateful", False)
                 and hasattr(part, "reset_state")
             ):
-                part.reset_state()
+                if rows is None:
+                    part.reset_state()
+                elif hasattr(part, "reset_states"):
+                    part.reset_states(rows=rows)
 
     def summary(
         self,
