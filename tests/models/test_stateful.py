@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from timeloom import Input, Sequential
+from timeloom import Input, Model, Sequential
 from timeloom.layers import GRU, LSTM, Dense
 from timeloom.optimizers import SGD
 
@@ -74,6 +74,27 @@ def test_stateful_models_need_one_size_of_batch():
         assert not model.built
         # One call has one batch.
         assert model(X).shape == (2, 4)
+
+
+def test_models_written_as_a_class_keep_states_once_called():
+    class Going(Model):
+        def __init__(self):
+            super().__init__()
+            self.memory = LSTM(4, stateful=True)
+            self.top = Dense(1)
+
+        def call(self, inputs, training=False):
+            return self.top(self.memory(inputs, training=training))
+
+    model = Going()
+    model.compile(SGD(0.0), "mse")
+    y = np.zeros((2, 1))
+    with pytest.raises(ValueError, match=r"stateful: expected 'going.*' to be called on a batch first"):
+        model.train_on_batch(X[:, :3], y)
+    first, second = model(X[:, :3]), model(X[:, 3:])
+    model.reset_states()
+    losses = [model.train_on_batch(X[:, part], y) for part in (slice(0, 3), slice(3, 6))]
+    assert losses == pytest.approx([(first**2).mean(), (second**2).mean()], rel=1e-5)
 
 
 def test_models_without_states_have_nothing_to_reset():

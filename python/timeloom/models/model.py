@@ -6,6 +6,7 @@ from typing import Any
 from timeloom.arguments import not_implemented
 from timeloom.layers import Layer
 from timeloom.layers.shapes import Shape
+from timeloom.layers.states import flatten
 from timeloom.models.summary import summary_lines
 from timeloom.models.trainer import Trainer
 
@@ -75,6 +76,30 @@ class Model(Trainer):
     def stateful(self) -> bool:
         """Whether any layer goes on from the states that the batch before left."""
         return any(getattr(part, "stateful", False) for part in self.flat_parts() if part is not self)
+
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        """Returns the shape of the outputs for inputs of that shape, found by a call on zeros.
+
+        Raises:
+            ValueError: If a layer is stateful and has not seen a batch, whose size it keeps.
+        """
+        if not self.stateful or input_shape[0] is not None:
+            return super().compute_output_shape(input_shape)
+        states = [
+            state
+            for part in self.flat_parts()
+            if part is not self and getattr(part, "stateful", False)
+            for state in flatten(getattr(part, "states", None) or [])
+        ]
+        if not states:
+            raise ValueError(
+                f"stateful: expected {self.name!r} to be called on a batch first, whose size its layers keep"
+            )
+        held = [state.numpy() for state in states]
+        found = super().compute_output_shape((states[0].shape[0], *input_shape[1:]))
+        for state, before in zip(states, held, strict=True):
+            state.assign(before)
+        return (None, *found[1:])
 
     @property
     def _builds_with_batch(self) -> bool:  # type: ignore[override]
