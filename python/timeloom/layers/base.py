@@ -66,7 +66,8 @@ class Layer(RunningLayer):
     lengths, all their timesteps on one axis.
 
     Args:
-        activity_regularizer: Penalty on the outputs, divided by the batch size. Default None.
+        activity_regularizer: Penalty on the outputs, divided by the batch size; masked timesteps are left out
+            (Keras counts them). Default None.
         trainable: Whether training changes the weights. Default True.
         dtype: ``"float32"`` or ``"float64"``. Default None: `timeloom.backend.floatx()`.
         name: Default None: the class name in snake case, numbered from the second layer on.
