@@ -69,6 +69,7 @@ struct SequencePlan {
 struct RnnPath {
   bool unit_slices;   // false: each thread owns rows of the batch; true: each owns units and all rows
   bool separate;      // input product of a chunk of steps first, stored and reloaded; false: inside each step
+  bool by_gate;       // the gates have operands of their own: products gate by gate, never separate
   index state_block;  // the product over the units is split in blocks of this many; the accumulators are
                       // reloaded
 };
@@ -79,7 +80,7 @@ struct RnnLayout {
   index panels;             // P: groups of units that one tile computes
   index panel_units;        // units of a panel, a multiple of L
   index padded_units;       // P * panel_units rounded up to 4 L
-  index accumulator_width;  // elements of a panel a row: accumulators * panel_units
+  index accumulator_row;    // accumulators of all panels a row
   index kept_width;         // kept values of a panel a row: kept * panel_units
   index packed_weights;     // forward weights and bias
   index packed_transposed;  // weights of the backward products
@@ -93,7 +94,8 @@ struct RnnPacking {
   const Scalar* kernel;            // [F, input_gates * U]
   const Scalar* recurrent_kernel;  // [U, state_gates * U]
   const Scalar* bias;              // [bias_rows, gates * U] or null: zeros
-  Scalar* packed;                  // [packed_weights] or [packed_transposed]
+  bool by_gate;
+  Scalar* packed;  // [packed_weights] or [packed_transposed]
 };
 
 /// What forward and backward of one call share. Rows of a batch are in the order of the plan.
@@ -126,7 +128,7 @@ struct RnnForward {
   Scalar* kept;                  // [P, rows of a step][kept_width] for each step or for one; null: not kept
   Scalar* operand;               // second phase: [N or B][U]; else null
   bool keeps_steps;              // kept and operand hold every step
-  Scalar* accumulators;          // workspace [P][chunk_rows][accumulator_width]; null if fused and unblocked
+  Scalar* accumulators;          // workspace [chunk_rows, accumulator_row]; null if fused and unblocked
   Scalar* dropped_inputs;        // workspace [input_gates][chunk_rows][F]; null without input_dropout
   Scalar* dropped_states;        // workspace [2][state_gates][B][U]; null without recurrent_dropout
 };
@@ -144,16 +146,16 @@ struct RnnBackward {
   SequenceView<const Scalar> d_outputs;  // [B, T, U] in rows of the plan; data null: none
   Scalar* d_states[kMaxStates];          // workspace [B, padded_units]: in d final, out d initial states
   Scalar* d_operand;                     // workspace of a second phase [B, padded_units]; else null
-  Scalar* d_accumulators;                // workspace [P][chunk_rows][accumulator_width]
-  Scalar* d_inputs;                      // laid out as inputs.data, valid rows overwritten; null: not wanted
-  Scalar* d_kernel;                      // [F, input_gates * U], zeroed by the caller, added to
-  Scalar* d_recurrent_kernel;            // [U, state_gates * U], likewise
-  Scalar* d_bias;                        // [bias_rows, gates * U] likewise, or null
-  Scalar* dropped_inputs;                // workspace [input_gates][chunk_rows][F]; null without input_dropout
-  Scalar* dropped_states;                // workspace [state_gates][chunk_rows][U]; null without
-                                         // recurrent_dropout
-  Scalar* scratch;                       // workspace [threads][thread_scratch]
-  const Scalar** rows;                   // workspace [threads][kRowPointers][chunk_rows]
+  Scalar* d_accumulators;  // workspace [chunk_rows, accumulator_row], zeroed if a gate panel is part empty
+  Scalar* d_inputs;        // laid out as inputs.data, valid rows overwritten; null: not wanted
+  Scalar* d_kernel;        // [F, input_gates * U], zeroed by the caller, added to
+  Scalar* d_recurrent_kernel;  // [U, state_gates * U], likewise
+  Scalar* d_bias;              // [bias_rows, gates * U] likewise, or null
+  Scalar* dropped_inputs;      // workspace [input_gates][chunk_rows][F]; null without input_dropout
+  Scalar* dropped_states;      // workspace [state_gates][chunk_rows][U]; null without
+                               // recurrent_dropout
+  Scalar* scratch;             // workspace [threads][thread_scratch]
+  const Scalar** rows;         // workspace [threads][kRowPointers][chunk_rows]
 };
 
 /// Pointers a packed row that a thread of backward gathers: inputs, state before, operand, input factors.

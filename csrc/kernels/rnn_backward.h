@@ -43,15 +43,24 @@ class BackwardPass : BackwardProducts<Cell, V> {
     for_own_units(0, own_rows(step), [&](index panel, index row) { cell_backward(panel, row, step); });
     this->meet();
     if constexpr (Shape::kPhases == 2) {
-      this->template multiply_transposed<1>(step);
+      multiply_phase<1>(step);
       for_own_units(0, own_rows(step), [&](index panel, index row) { operand_backward(panel, row, step); });
       this->meet();
     }
-    if (shared_.recurrent_dropout) {
-      this->multiply_transposed_by_gate(step);
+    multiply_phase<0>(step);
+  }
+
+  template <int kPhase>
+  void multiply_phase(index step) noexcept {
+    if (shared_.path.by_gate) {
+      this->template multiply_transposed_by_gate<kPhase>(step);
     } else {
-      this->template multiply_transposed<0>(step);
+      this->template multiply_transposed<kPhase>(step);
     }
+  }
+
+  Scalar* d_sum_of(Scalar* target, int accumulator, int tile) const noexcept {
+    return target + accumulator * this->accumulator_stride_ + tile * V::kLanes;
   }
 
   void load_unit(index panel, index row, index step, int tile, V* keep, V* old) const noexcept {
@@ -101,7 +110,7 @@ class BackwardPass : BackwardProducts<Cell, V> {
       }
       TIMELOOM_UNROLL
       for (int a = 0; a < Shape::kAccumulators; ++a) {
-        d_sum[a].store(target + (a * Shape::kTiles + tile) * V::kLanes);
+        d_sum[a].store(d_sum_of(target, a, tile));
       }
     }
   }
@@ -115,7 +124,7 @@ class BackwardPass : BackwardProducts<Cell, V> {
       d_old[0] = V::load(d_state(0, row) + unit);
       TIMELOOM_UNROLL
       for (int a = 0; a < Shape::kAccumulators; ++a) {
-        d_sum[a] = V::load(target + (a * Shape::kTiles + tile) * V::kLanes);
+        d_sum[a] = V::load(d_sum_of(target, a, tile));
       }
       V d_operand = V::load(backward_.d_operand + row * padded_units_ + unit);
       if (shared_.recurrent_dropout) {
@@ -127,7 +136,7 @@ class BackwardPass : BackwardProducts<Cell, V> {
       // Those from the second product on are final, and other workers may still be reading them.
       TIMELOOM_UNROLL
       for (int a = 0; a < Cell::kInfo.state[1].begin; ++a) {
-        d_sum[a].store(target + (a * Shape::kTiles + tile) * V::kLanes);
+        d_sum[a].store(d_sum_of(target, a, tile));
       }
     }
   }

@@ -5,84 +5,23 @@
 #pragma once
 
 #include "kernels/outer.h"
-#include "kernels/rnn_rows.h"
+#include "kernels/rnn_backward_rows.h"
 
 template <class Cell, class V>
-class BackwardProducts : protected RnnRows<Cell, V> {
+class BackwardProducts : protected BackwardRows<Cell, V> {
  protected:
-  using Rows = RnnRows<Cell, V>;
-  using Rows::active_rows, Rows::first_row, Rows::input, Rows::own_rows;
-  using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::units_;
-  using Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
+  using Rows = BackwardRows<Cell, V>;
+  using Rows::accumulator_stride_, Rows::row_stride_, Rows::worker_;
+  using Rows::backward_, Rows::batch_, Rows::chunk_first_, Rows::columns_, Rows::count_, Rows::features_;
+  using Rows::BackwardRows;
+  using Rows::d_gate_offset, Rows::d_input, Rows::d_state, Rows::d_sums, Rows::d_sums_of_chunk;
+  using Rows::dropped_inputs, Rows::dropped_states, Rows::first_row, Rows::own_rows, Rows::pointers;
+  using Rows::own_, Rows::padded_units_, Rows::panel_stride_, Rows::panels_, Rows::shared_, Rows::units_;
+  using Rows::upstream;
+  using typename Rows::Gates;
   using typename Rows::Scalar;
   using typename Rows::Shape;
   static constexpr int kProductRows = tile_rows<V>(4);
-
-  BackwardProducts(const RnnBackward<Scalar>& backward, const Worker& worker) noexcept
-      : Rows(backward.call, worker),
-        backward_(backward),
-        panel_stride_(shared_.plan.chunk_rows * Shape::kWidth),
-        columns_(shared_.path.unit_slices ? share_of(Shape::column_panels(units_), worker)
-                                          : Share{0, Shape::column_panels(units_)}),
-        own_panels_{columns_.begin * (Shape::kColumns / Shape::kUnits),
-                    columns_.end * (Shape::kColumns / Shape::kUnits) < panels_
-                        ? columns_.end * (Shape::kColumns / Shape::kUnits)
-                        : panels_} {}
-
-  const Scalar* output(index row, index step) const noexcept {
-    const SequenceView<const Scalar>& outputs = backward_.outputs;
-    if (step_begin_) {
-      const index packed = step_begin_[step] + row;
-      return outputs.data + (backward_.output_row ? backward_.output_row[packed] : packed) * units_;
-    }
-    return outputs.data + row * outputs.row_stride + step * outputs.step_stride;
-  }
-
-  const Scalar* previous_output(index row, index step) const noexcept {
-    return step == 0 ? shared_.initial[0] + row * units_ : output(row, step - 1);
-  }
-
-  const Scalar* state(int which, index row, index slot) const noexcept {
-    return backward_.states[which] + this->state_row(row, slot) * padded_units_;
-  }
-
-  Scalar* d_state(int which, index row) const noexcept {
-    return backward_.d_states[which] + row * padded_units_;
-  }
-
-  /// Gradient of the sums: row `at` of the chunk.
-  Scalar* d_sums_of_chunk(index panel, index at) const noexcept {
-    return backward_.d_accumulators + panel * panel_stride_ + at * Shape::kWidth;
-  }
-  Scalar* d_sums(index panel, index row, index step) const noexcept {
-    return d_sums_of_chunk(panel, first_row(step) - chunk_first_ + row);
-  }
-
-  /// The upstream gradient of a row's output at a step, or null.
-  const Scalar* upstream(index row, index step) const noexcept {
-    return backward_.d_outputs.data ? this->as_outputs(backward_.d_outputs, row, step) : nullptr;
-  }
-
-  template <class Function>
-  TIMELOOM_INLINE void for_own_units(index first, index last, Function&& function) const noexcept {
-    for (index panel = own_panels_.begin; panel < own_panels_.end; ++panel) {
-      for (index k = first; k < last; ++k) function(panel, own_.row(k));
-    }
-  }
-
-  /// For the rows that end with this step: d h = gradient of the final state + upstream gradient.
-  void add_upstream(index step) noexcept {
-    const index later = step + 1 < shared_.sizes.steps ? own_rows(step + 1) : 0;
-    for_own_units(later, own_rows(step), [&](index panel, index row) {
-      const Scalar* source = upstream(row, step);
-      if (!source) return;
-      Scalar* target = d_state(0, row);
-      for (int tile = 0; tile < Shape::kTiles; ++tile) {
-        const index unit = panel * Shape::kUnits + tile * V::kLanes;
-        (V::load(target + unit) + load_lanes<V>(source + unit, units_ - unit)).store(target + unit);
-      }
-    });
-  }
 
   /// Phase 0: d h of step - 1 = what the cell gave it directly + upstream of step - 1 + d sums U^T.
   /// Phase 1: d operand = d sums U^T.
@@ -91,7 +30,9 @@ class BackwardProducts : protected RnnRows<Cell, V> {
     constexpr index kSegment = Shape::state_width(kPhase);
     const index block = kSegment == 0 ? panels_ : shared_.path.state_block / (kSegment ? kSegment : 1) + 1;
     for (index column = columns_.begin; column < columns_.end; ++column) {
-      const Scalar* weights = transposed_state<kPhase>(column);
+      const Scalar* weights = backward_.packed_transposed +
+                              Shape::transposed_state_offset(shared_.sizes, kPhase) +
+                              column * Shape::transposed_state_panel(shared_.sizes, kPhase);
       for (index begin = 0; begin < panels_; begin += block) {
         const index end = begin + block < panels_ ? begin + block : panels_;
         for_row_tiles<kProductRows>(own_rows(step), [&](auto rows, index first) {
@@ -103,8 +44,7 @@ class BackwardProducts : protected RnnRows<Cell, V> {
             left[i] = d_sums(begin, row, step) + Shape::state_begin(kPhase) * V::kLanes;
             start_of_chain<kPhase>(acc[i], row, step, column, begin == 0);
           }
-          multiply_segments(acc, left, weights + begin * kSegment * Shape::kColumns, kSegment, kSegment,
-                            end - begin);
+          multiply_segments(acc, left, weights + begin * kSegment * Shape::kColumns, kSegment, end - begin);
           for (int i = 0; i < kRows; ++i) {
             Scalar* target = d_left<kPhase>(own_.row(first + i)) + column * Shape::kColumns;
             TIMELOOM_UNROLL
@@ -115,37 +55,37 @@ class BackwardProducts : protected RnnRows<Cell, V> {
     }
   }
 
-  /// Phase 0 where each gate took the state times factors of its own: a chain for each gate, times those.
+  /// The same gate by gate: a chain for each, times the factors that the gate took the state with.
+  template <int kPhase>
   void multiply_transposed_by_gate(index step) noexcept {
     for (index column = columns_.begin; column < columns_.end; ++column) {
-      const Scalar* weights = transposed_state<0>(column);
+      const Scalar* weights = backward_.packed_transposed +
+                              Gates::transposed_state_offset(shared_.sizes, kPhase) +
+                              column * Gates::transposed_state_panel(shared_.sizes, kPhase);
       const index unit = column * Shape::kColumns;
       for_row_tiles<kProductRows>(own_rows(step), [&](auto rows, index first) {
         constexpr int kRows = decltype(rows)::value;
-        for (int a = Cell::kInfo.state[0].begin; a < Cell::kInfo.state[0].end; ++a) {
+        for (int a = Cell::kInfo.state[kPhase].begin; a < Cell::kInfo.state[kPhase].end; ++a) {
           V acc[kRows][4];
-          multiply_gate(acc, weights, a, Cell::kInfo.state[0].begin, Shape::state_width(0),
-                        [&](int i) { return d_sums(0, own_.row(first + i), step); });
+          multiply_gate(acc, weights, a, Cell::kInfo.state[kPhase],
+                        [&](int i) { return first_row(step) - chunk_first_ + own_.row(first + i); });
           for (int i = 0; i < kRows; ++i) {
             const index row = own_.row(first + i);
             V total[4];
-            start_of_chain<0>(total, row, step, column, a == Cell::kInfo.state[0].begin);
-            const Scalar* factors = this->state_factors(Cell::kInfo.state_gate[a], row) + unit;
+            start_of_chain<kPhase>(total, row, step, column, a == Cell::kInfo.state[kPhase].begin);
+            const bool times = kPhase == 0 && shared_.recurrent_dropout;
+            const Scalar* factors =
+                times ? this->state_factors(Cell::kInfo.state_gate[a], row) + unit : nullptr;
             TIMELOOM_UNROLL
             for (int v = 0; v < 4; ++v) {
-              const V factor = load_lanes<V>(factors + v * V::kLanes, units_ - unit - v * V::kLanes);
-              fma(acc[i][v], factor, total[v]).store(d_state(0, row) + unit + v * V::kLanes);
+              const index left = units_ - unit - v * V::kLanes;
+              const V factor = times ? load_lanes<V>(factors + v * V::kLanes, left) : V::broadcast(1);
+              fma(acc[i][v], factor, total[v]).store(d_left<kPhase>(row) + unit + v * V::kLanes);
             }
           }
         }
       });
     }
-  }
-
-  template <int kPhase>
-  const Scalar* transposed_state(index column) const noexcept {
-    return backward_.packed_transposed + Shape::transposed_state_offset(shared_.sizes, kPhase) +
-           column * Shape::transposed_state_panel(shared_.sizes, kPhase);
   }
 
   template <int kPhase>
@@ -169,75 +109,47 @@ class BackwardProducts : protected RnnRows<Cell, V> {
     }
   }
 
-  /// acc += left times weights over `segments` panels of d sums, `length` elements of each; a panel has
-  /// `width` rows of weights.
+  /// acc += left times weights over `segments` panels of d sums, `length` elements of each.
   template <int kRows>
   TIMELOOM_INLINE void multiply_segments(V (&acc)[kRows][4], const Scalar* (&left)[kRows],
-                                         const Scalar* weights, index length, index width,
-                                         index segments) const noexcept {
+                                         const Scalar* weights, index length, index segments) const noexcept {
     for (index segment = 0; segment < segments; ++segment) {
       const Scalar* at[kRows];
       for (int i = 0; i < kRows; ++i) at[i] = left[i] + segment * panel_stride_;
       multiply_add<kRows, 0, 4>(acc, at, weights, Shape::kColumns, length);
-      weights += width * Shape::kColumns;
+      weights += length * Shape::kColumns;
     }
   }
 
-  /// acc = d sums of one accumulator times its weights; d_row(i) is row i of panel 0.
+  /// acc = d sums of one accumulator of `range` times its weights; row i of acc is row row_of(i) of the
+  /// chunk.
   template <int kRows, class Row>
   TIMELOOM_INLINE void multiply_gate(V (&acc)[kRows][4], const Scalar* weights, int accumulator,
-                                     int first_accumulator, index width, Row&& d_row) const noexcept {
-    const Scalar* left[kRows];
+                                     AccumulatorRange range, Row&& row_of) const noexcept {
     for (int i = 0; i < kRows; ++i) {
-      left[i] = d_row(i) + accumulator * Shape::kUnits;
       TIMELOOM_UNROLL
       for (int v = 0; v < 4; ++v) acc[i][v] = V::zero();
     }
-    multiply_segments(acc, left,
-                      weights + (accumulator - first_accumulator) * Shape::kUnits * Shape::kColumns,
-                      Shape::kUnits, width, panels_);
-  }
-
-  /// Pointers to the left operands of every row of steps [begin, end), and the products of those with
-  /// factors.
-  void gather_rows(index begin, index end) noexcept {
-    index at = 0;
-    for (index step = begin; step < end; ++step) {
-      const index active = active_rows(step);
-      for (index row = 0; row < active; ++row, ++at) {
-        pointers(0)[at] = input(row, step);
-        pointers(1)[at] = previous_output(row, step);
-        if (Shape::kPhases == 2) pointers(2)[at] = backward_.operand + (first_row(step) + row) * units_;
-        if (shared_.input_dropout) pointers(3)[at] = this->input_factors(0, row);
-        if (at % worker_.count != worker_.index) continue;
-        for (int gate = 0; shared_.input_dropout && gate < Cell::kInfo.input_gates; ++gate) {
-          multiply_row<V>(dropped_inputs(gate) + at * features_, pointers(0)[at],
-                          this->input_factors(gate, row), features_);
-        }
-        for (int gate = 0; shared_.recurrent_dropout && gate < Cell::kInfo.state_gates; ++gate) {
-          multiply_row<V>(dropped_states(gate) + at * units_, pointers(1)[at], this->state_factors(gate, row),
-                          units_);
-        }
+    weights += (accumulator - range.begin) * Gates::kUnits * Shape::kColumns;
+    for (index gates = 0; gates < Gates::panels(shared_.sizes); ++gates) {
+      const Scalar* left[kRows];
+      for (int i = 0; i < kRows; ++i) {
+        left[i] = backward_.d_accumulators + d_gate_offset(gates, accumulator, row_of(i));
       }
+      multiply_add<kRows, 0, 4>(acc, left, weights, Shape::kColumns, Gates::kUnits);
+      weights += (range.end - range.begin) * Gates::kUnits * Shape::kColumns;
     }
-    count_ = at;
-  }
-
-  const Scalar** pointers(int which) const noexcept {
-    return backward_.rows + (worker_.index * kRowPointers + which) * shared_.plan.chunk_rows;
-  }
-  Scalar* dropped_inputs(int gate) const noexcept {
-    return backward_.dropped_inputs + gate * shared_.plan.chunk_rows * features_;
-  }
-  Scalar* dropped_states(int gate) const noexcept {
-    return backward_.dropped_states + gate * shared_.plan.chunk_rows * units_;
   }
 
   /// dx of the gathered rows = d sums W^T: threads divide the rows of all steps.
   void input_gradient() noexcept {
     if (!backward_.d_inputs) return;
+    if (shared_.path.by_gate) {
+      input_gradient_by_gate();
+      return;
+    }
     constexpr index kSegment = Shape::kInputWidth;
-    const index block = shared_.input_dropout ? panels_ : shared_.path.state_block / kSegment + 1;
+    const index block = shared_.path.state_block / kSegment + 1;
     const Share share = share_of(count_, worker_);
     for (index column = 0; column < Shape::column_panels(features_); ++column) {
       const Scalar* weights = backward_.packed_transposed + Shape::transposed_input_offset(shared_.sizes) +
@@ -248,41 +160,48 @@ class BackwardProducts : protected RnnRows<Cell, V> {
           constexpr int kRows = decltype(rows)::value;
           const index first = share.begin + tile;
           V acc[kRows][4];
-          if (shared_.input_dropout) {
-            for (int a = Cell::kInfo.input.begin; a < Cell::kInfo.input.end; ++a) {
-              multiply_gate(acc, weights, a, Cell::kInfo.input.begin, kSegment,
-                            [&](int i) { return d_sums_of_chunk(0, first + i); });
-              for (int i = 0; i < kRows; ++i) {
-                const Scalar* factors = pointers(3)[first + i] +
-                                        Cell::kInfo.input_gate[a] * batch_ * features_ +
-                                        column * Shape::kColumns;
-                V total[4];
-                load_columns(total, first + i, column, a == Cell::kInfo.input.begin);
-                TIMELOOM_UNROLL
-                for (int v = 0; v < 4; ++v) {
-                  const index left = features_ - column * Shape::kColumns - v * V::kLanes;
-                  total[v] = fma(acc[i][v], load_lanes<V>(factors + v * V::kLanes, left), total[v]);
-                }
-                store_columns(total, first + i, column);
-              }
-            }
-            return;
-          }
           const Scalar* left[kRows];
           for (int i = 0; i < kRows; ++i) {
             left[i] = d_sums_of_chunk(from, first + i) + Shape::kInputBegin * V::kLanes;
             load_columns(acc[i], first + i, column, from == 0);
           }
-          multiply_segments(acc, left, weights + from * kSegment * Shape::kColumns, kSegment, kSegment,
-                            to - from);
+          multiply_segments(acc, left, weights + from * kSegment * Shape::kColumns, kSegment, to - from);
           for (int i = 0; i < kRows; ++i) store_columns(acc[i], first + i, column);
         });
       }
     }
   }
 
-  Scalar* d_input(index at) const noexcept {
-    return backward_.d_inputs + (pointers(0)[at] - shared_.inputs.data);
+  /// The same gate by gate: a chain for each, times the factors that the gate took the inputs with.
+  void input_gradient_by_gate() noexcept {
+    const Share share = share_of(count_, worker_);
+    for (index column = 0; column < Shape::column_panels(features_); ++column) {
+      const Scalar* weights = backward_.packed_transposed + Gates::transposed_input_offset(shared_.sizes) +
+                              column * Gates::transposed_input_panel(shared_.sizes);
+      for_row_tiles<kProductRows>(share.end - share.begin, [&](auto rows, index tile) {
+        constexpr int kRows = decltype(rows)::value;
+        const index first = share.begin + tile;
+        for (int a = Cell::kInfo.input.begin; a < Cell::kInfo.input.end; ++a) {
+          V acc[kRows][4];
+          multiply_gate(acc, weights, a, Cell::kInfo.input, [&](int i) { return first + i; });
+          for (int i = 0; i < kRows; ++i) {
+            V total[4];
+            load_columns(total, first + i, column, a == Cell::kInfo.input.begin);
+            const Scalar* factors = shared_.input_dropout
+                                        ? pointers(3)[first + i] + column * Shape::kColumns +
+                                              Cell::kInfo.input_gate[a] * batch_ * features_
+                                        : nullptr;
+            TIMELOOM_UNROLL
+            for (int v = 0; v < 4; ++v) {
+              const index left = features_ - column * Shape::kColumns - v * V::kLanes;
+              const V factor = factors ? load_lanes<V>(factors + v * V::kLanes, left) : V::broadcast(1);
+              total[v] = fma(acc[i][v], factor, total[v]);
+            }
+            store_columns(total, first + i, column);
+          }
+        }
+      });
+    }
   }
 
   TIMELOOM_INLINE void load_columns(V (&acc)[4], index at, index column, bool fresh) const noexcept {
@@ -302,59 +221,80 @@ class BackwardProducts : protected RnnRows<Cell, V> {
 
   /// dW += x^T d sums, dU += h^T d sums, db += d sums over the gathered rows.
   void weight_gradients() noexcept {
-    if (shared_.input_dropout) {
-      for (int a = Cell::kInfo.input.begin; a < Cell::kInfo.input.end; ++a) {
-        outer_of_gate(dropped_inputs(Cell::kInfo.input_gate[a]), features_, backward_.d_kernel,
-                      Cell::kInfo.input_gates, Cell::kInfo.input_gate, a);
-      }
+    if (shared_.path.by_gate) {
+      weight_gradients_by_gate();
     } else {
-      outer<Shape::kInputEnd - Shape::kInputBegin>(pointers(0), features_, backward_.d_kernel,
-                                                   Cell::kInfo.input_gates, Cell::kInfo.input_gate,
-                                                   Shape::kInputBegin);
-    }
-    if (shared_.recurrent_dropout) {
-      for (int a = Cell::kInfo.state[0].begin; a < Cell::kInfo.state[0].end; ++a) {
-        outer_of_gate(dropped_states(Cell::kInfo.state_gate[a]), units_, backward_.d_recurrent_kernel,
-                      Cell::kInfo.state_gates, Cell::kInfo.state_gate, a);
+      outer<Shape::kInputBegin, Shape::kInputEnd>(pointers(0), features_, backward_.d_kernel,
+                                                  Cell::kInfo.input_gates, Cell::kInfo.input_gate);
+      outer<Shape::state_begin(0), Shape::state_end(0)>(pointers(1), units_, backward_.d_recurrent_kernel,
+                                                        Cell::kInfo.state_gates, Cell::kInfo.state_gate);
+      if constexpr (Shape::kPhases == 2) {
+        outer<Shape::state_begin(1), Shape::state_end(1)>(pointers(2), units_, backward_.d_recurrent_kernel,
+                                                          Cell::kInfo.state_gates, Cell::kInfo.state_gate);
       }
-    } else {
-      outer<Shape::state_end(0) - Shape::state_begin(0)>(pointers(1), units_, backward_.d_recurrent_kernel,
-                                                         Cell::kInfo.state_gates, Cell::kInfo.state_gate,
-                                                         Shape::state_begin(0));
-    }
-    if constexpr (Shape::kPhases == 2) {
-      outer<Shape::state_end(1) - Shape::state_begin(1)>(pointers(2), units_, backward_.d_recurrent_kernel,
-                                                         Cell::kInfo.state_gates, Cell::kInfo.state_gate,
-                                                         Shape::state_begin(1));
     }
     if (backward_.d_bias) bias_gradient();
   }
 
-  /// result[columns, gates * U] += rows^T d sums for kVectors vectors of every panel from `begin` on.
-  template <int kVectors>
-  void outer(const Scalar* const* rows, index columns, Scalar* result, int gates, const int* gate_of,
-             int begin) noexcept {
-    if constexpr (kVectors > 0) {
+  void weight_gradients_by_gate() noexcept {
+    for (int a = Cell::kInfo.input.begin; a < Cell::kInfo.input.end; ++a) {
+      const int gate = Cell::kInfo.input_gate[a];
+      const Scalar* const* rows =
+          shared_.input_dropout ? one_after_the_other(dropped_inputs(gate), features_) : pointers(0);
+      outer_of_gate(rows, features_, backward_.d_kernel, Cell::kInfo.input_gates, gate, a);
+    }
+    for (int phase = 0; phase < Shape::kPhases; ++phase) {
+      for (int a = Cell::kInfo.state[phase].begin; a < Cell::kInfo.state[phase].end; ++a) {
+        const int gate = Cell::kInfo.state_gate[a];
+        const Scalar* const* rows = phase == 1 ? pointers(2)
+                                    : shared_.recurrent_dropout
+                                        ? one_after_the_other(dropped_states(gate), units_)
+                                        : pointers(1);
+        outer_of_gate(rows, units_, backward_.d_recurrent_kernel, Cell::kInfo.state_gates, gate, a);
+      }
+    }
+  }
+
+  /// Pointers to the gathered rows of a buffer. The factors of the inputs have been used up.
+  const Scalar* const* one_after_the_other(const Scalar* buffer, index width) const noexcept {
+    const Scalar** rows = pointers(3);
+    for (index at = 0; at < count_; ++at) rows[at] = buffer + at * width;
+    return rows;
+  }
+
+  Scalar* scratch() const noexcept {
+    constexpr index kWidth = Shape::kWidth > Shape::kColumns ? Shape::kWidth : Shape::kColumns;
+    return backward_.scratch + worker_.index * (features_ > units_ ? features_ : units_) * kWidth;
+  }
+
+  /// result[columns, gates * U] += rows^T d sums for vectors [begin, end) of every panel.
+  template <int kBegin, int kEnd>
+  void outer(const Scalar* const* rows, index columns, Scalar* result, int gates,
+             const int* gate_of) noexcept {
+    if constexpr (kEnd > kBegin) {
       const index units = units_;
-      Scalar* scratch =
-          backward_.scratch + worker_.index * (features_ > units ? features_ : units) * Shape::kWidth;
-      outer_product<kVectors, V>(
-          rows, columns, backward_.d_accumulators + begin * V::kLanes, panel_stride_, Shape::kWidth, panels_,
-          count_, scratch, worker_, [=](index panel, index column, int v, const V& sum) {
-            const int accumulator = (begin + v) / Shape::kTiles;
-            const index unit = panel * Shape::kUnits + (begin + v) % Shape::kTiles * V::kLanes;
+      outer_product<kEnd - kBegin, V>(
+          rows, columns, backward_.d_accumulators + kBegin * V::kLanes, panel_stride_, Shape::kWidth, panels_,
+          count_, scratch(), worker_, [=](index panel, index column, int v, const V& sum) {
+            const int accumulator = (kBegin + v) / Shape::kTiles;
+            const index unit = panel * Shape::kUnits + (kBegin + v) % Shape::kTiles * V::kLanes;
             Scalar* target = result + column * gates * units + gate_of[accumulator] * units + unit;
             store_lanes(load_lanes<V>(target, units - unit) + sum, target, units - unit);
           });
     }
   }
 
-  /// The same for one accumulator, whose left operand lies in rows one after the other.
-  void outer_of_gate(const Scalar* operand, index columns, Scalar* result, int gates, const int* gate_of,
+  /// The same for one accumulator of the gate panels.
+  void outer_of_gate(const Scalar* const* rows, index columns, Scalar* result, int gates, int gate,
                      int accumulator) noexcept {
-    const Scalar** rows = pointers(3);
-    for (index at = 0; at < count_; ++at) rows[at] = operand + at * columns;
-    outer<Shape::kTiles>(rows, columns, result, gates, gate_of, accumulator * Shape::kTiles);
+    const index units = units_;
+    outer_product<4, V>(rows, columns, backward_.d_accumulators + d_gate_offset(0, accumulator, 0),
+                        d_gate_offset(1, 0, 0), Gates::kUnits, Gates::panels(shared_.sizes), count_,
+                        scratch(), worker_, [=](index gates_at, index column, int v, const V& sum) {
+                          const index unit = gates_at * Gates::kUnits + v * V::kLanes;
+                          Scalar* target = result + (column * gates + gate) * units + unit;
+                          store_lanes(load_lanes<V>(target, units - unit) + sum, target, units - unit);
+                        });
   }
 
   void bias_gradient() noexcept {
@@ -364,9 +304,10 @@ class BackwardProducts : protected RnnRows<Cell, V> {
       const int v = static_cast<int>(item % Shape::kVectors);
       const int accumulator = v / Shape::kTiles;
       const index unit = panel * Shape::kUnits + v % Shape::kTiles * V::kLanes;
-      const Scalar* source = d_sums_of_chunk(panel, 0) + v * V::kLanes;
+      const Scalar* source =
+          d_sums_of_chunk(panel, 0) + accumulator * accumulator_stride_ + v % Shape::kTiles * V::kLanes;
       V sum = V::zero();
-      for (index at = 0; at < count_; ++at) sum = sum + V::load(source + at * Shape::kWidth);
+      for (index at = 0; at < count_; ++at) sum = sum + V::load(source + at * row_stride_);
       const int input_gate = Cell::kInfo.input_gate[accumulator];
       const int state_gate = Cell::kInfo.state_gate[accumulator];
       if (input_gate >= 0) add_bias(backward_.d_bias + input_gate * units_ + unit, sum, units_ - unit);
@@ -380,11 +321,4 @@ class BackwardProducts : protected RnnRows<Cell, V> {
   static void add_bias(Scalar* target, const V& sum, index count) noexcept {
     store_lanes(load_lanes<V>(target, count) + sum, target, count);
   }
-
-  const RnnBackward<Scalar>& backward_;
-  const index panel_stride_;
-  const Share columns_;
-  const Share own_panels_;
-  index chunk_first_ = 0;  // the first packed row of the chunk at hand
-  index count_ = 0;        // rows gathered
 };

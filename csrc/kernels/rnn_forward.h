@@ -12,7 +12,7 @@ class ForwardPass : ForwardProducts<Cell, V> {
   using Base::forward_, Base::shared_, Base::own_, Base::own_panels_, Base::units_;
   using Base::kept, Base::meet, Base::operand, Base::output, Base::own_rows, Base::previous_output,
       Base::state;
-  using Base::kGateRows;
+  using Base::kGateRows, Base::kPanelsOfGates, Base::own_gate_panels_;
   using typename Base::Scalar;
   using typename Base::Shape;
 
@@ -44,32 +44,45 @@ class ForwardPass : ForwardProducts<Cell, V> {
   /// One product of one step for the own rows and panels, and the cell on its sums.
   template <int kPhase>
   void multiply_phase(index step) noexcept {
+    if (shared_.path.by_gate) {
+      multiply_gates<kPhase>(step);
+      return;
+    }
     const index block = shared_.path.state_block;
-    const index count = own_rows(step);
-    const bool by_gate = shared_.input_dropout || shared_.recurrent_dropout;
-    Scalar sums[(kGateRows > Shape::kRows ? kGateRows : Shape::kRows) * Shape::kWidth];
+    Scalar sums[Shape::kRows * Shape::kWidth];
     for (index panel = own_panels_.begin; panel < own_panels_.end; ++panel) {
       for (index begin = 0; begin == 0 || begin < units_; begin += block) {
         const index end = begin + block < units_ ? begin + block : units_;
-        const auto finish_tile = [&](int rows, index first) {
-          if (end == units_) finish<kPhase>(panel, step, first, rows, sums);
-        };
-        if (by_gate) {
-          for_row_tiles<kGateRows>(count, [&](auto rows, index first) {
-            constexpr int kBegin = Shape::phase_begin(kPhase) / Shape::kTiles;
-            constexpr int kEnd = Shape::phase_end(kPhase) / Shape::kTiles;
-            for (int a = kBegin; a < kEnd; ++a) {
-              this->template gate_tile<kPhase, decltype(rows)::value>(a, panel, step, first, begin, end,
-                                                                      sums);
-            }
-            finish_tile(decltype(rows)::value, first);
-          });
-        } else {
-          for_row_tiles<Shape::kRows>(count, [&](auto rows, index first) {
-            this->template step_tile<kPhase, decltype(rows)::value>(panel, step, first, begin, end, sums);
-            finish_tile(decltype(rows)::value, first);
-          });
-        }
+        for_row_tiles<Shape::kRows>(own_rows(step), [&](auto rows, index first) {
+          constexpr int kRows = decltype(rows)::value;
+          this->template step_tile<kPhase, kRows>(panel, step, first, begin, end, sums);
+          if (end == units_) finish<kPhase>(panel, step, first, kRows, sums);
+        });
+      }
+    }
+  }
+
+  /// The same, accumulator by accumulator.
+  template <int kPhase>
+  void multiply_gates(index step) noexcept {
+    constexpr int kBegin = Shape::phase_begin(kPhase) / Shape::kTiles;
+    constexpr int kEnd = Shape::phase_end(kPhase) / Shape::kTiles;
+    const index block = shared_.path.state_block;
+    Scalar sums[kPanelsOfGates * kGateRows * Shape::kWidth];
+    for (index gates = own_gate_panels_.begin; gates < own_gate_panels_.end; ++gates) {
+      for (index begin = 0; begin == 0 || begin < units_; begin += block) {
+        const index end = begin + block < units_ ? begin + block : units_;
+        for_row_tiles<kGateRows>(own_rows(step), [&](auto rows, index first) {
+          constexpr int kRows = decltype(rows)::value;
+          for (int a = kBegin; a < kEnd; ++a) {
+            this->template gate_tile<kPhase, kRows>(a, gates, step, first, begin, end, sums);
+          }
+          for (int i = 0; end == units_ && i < kPanelsOfGates; ++i) {
+            const index panel = gates * kPanelsOfGates + i;
+            if (panel * Shape::kUnits >= units_) break;
+            finish<kPhase>(panel, step, first, kRows, sums + i * kGateRows * Shape::kWidth);
+          }
+        });
       }
     }
   }

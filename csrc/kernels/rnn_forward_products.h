@@ -12,12 +12,16 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   using Rows::first_row, Rows::input, Rows::own_rows, Rows::state_row;
   using typename Rows::Scalar;
   using typename Rows::Shape;
-  static constexpr int kGateRows = tile_rows<V>(Shape::kTiles);
+  using Gates = GatePanel<Cell, V>;
+  static constexpr int kGateRows = tile_rows<V>(4);
+  static constexpr int kPanelsOfGates = 4 / Shape::kTiles;  // panels in a gate panel
 
   ForwardProducts(const RnnForward<Scalar>& forward, const Worker& worker) noexcept
       : Rows(forward.call, worker),
         forward_(forward),
-        own_panels_(shared_.path.unit_slices ? share_of(panels_, worker) : Share{0, panels_}) {}
+        own_panels_(shared_.path.unit_slices ? share_of(panels_, worker) : Share{0, panels_}),
+        own_gate_panels_(shared_.path.unit_slices ? share_of(Gates::panels(shared_.sizes), worker)
+                                                  : Share{0, Gates::panels(shared_.sizes)}) {}
 
   Scalar* output(index row, index step) const noexcept {
     const SequenceView<Scalar>& outputs = forward_.outputs;
@@ -167,25 +171,27 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     store_accumulators<kRows, kBegin, kEnd>(acc, target);
   }
 
-  /// As step_tile for one accumulator alone: where each gate has operands of its own, a tile is higher and
-  /// one gate wide.
+  /// As step_tile for one accumulator of a gate panel, whose operands are its own. `sums` holds
+  /// [panels of the gate panel][kGateRows, width].
   template <int kPhase, int kRows>
-  TIMELOOM_NOINLINE void gate_tile(int accumulator, index panel, index step, index first, index begin,
+  TIMELOOM_NOINLINE void gate_tile(int accumulator, index gate_panel, index step, index first, index begin,
                                    index end, Scalar* sums) const noexcept {
-    const index column = accumulator * Shape::kUnits;
-    const Scalar* weights = panel_weights(panel);
+    const Scalar* weights = forward_.packed + gate_panel * Gates::block(shared_.sizes);
     const Scalar* left[kRows];
-    V acc[kRows][Shape::kTiles];
-    if (begin > 0 || shared_.path.separate) {
+    V acc[kRows][4];
+    if (begin > 0) {
       for (int i = 0; i < kRows; ++i) {
-        const Scalar* source = accumulators(panel, own_.row(first + i), step) + column;
         TIMELOOM_UNROLL
-        for (int v = 0; v < Shape::kTiles; ++v) acc[i][v] = V::load(source + v * V::kLanes);
+        for (int v = 0; v < 4; ++v) {
+          acc[i][v] = V::load(stored_sum(accumulator, gate_panel, own_.row(first + i), step, v));
+        }
       }
     } else {
       for (int i = 0; i < kRows; ++i) {
         TIMELOOM_UNROLL
-        for (int v = 0; v < Shape::kTiles; ++v) acc[i][v] = V::load(weights + column + v * V::kLanes);
+        for (int v = 0; v < 4; ++v) {
+          acc[i][v] = V::load(weights + accumulator * Gates::kUnits + v * V::kLanes);
+        }
       }
       const int gate = Cell::kInfo.input_gate[accumulator];
       if (gate >= 0) {
@@ -193,9 +199,10 @@ class ForwardProducts : protected RnnRows<Cell, V> {
           const index row = own_.row(first + i);
           left[i] = shared_.input_dropout ? dropped_input(gate, row, step) : input(row, step);
         }
-        multiply_add<kRows, 0, Shape::kTiles>(
-            acc, left, weights + Shape::input_offset() + column - Shape::kInputBegin * V::kLanes,
-            Shape::kInputWidth, features_);
+        multiply_add<kRows, 0, 4>(acc, left,
+                                  weights + Gates::input_offset() +
+                                      (accumulator - Cell::kInfo.input.begin) * features_ * Gates::kUnits,
+                                  Gates::kUnits, features_);
       }
     }
     if (accumulator >= Cell::kInfo.state[kPhase].begin && accumulator < Cell::kInfo.state[kPhase].end) {
@@ -206,19 +213,25 @@ class ForwardProducts : protected RnnRows<Cell, V> {
                            : shared_.recurrent_dropout ? dropped_state(gate, row, step)
                                                        : previous_output(row, step));
       }
-      multiply_add<kRows, 0, Shape::kTiles>(acc, left,
-                                            weights + Shape::state_offset(shared_.sizes, kPhase) +
-                                                begin * Shape::state_width(kPhase) + column -
-                                                Shape::state_begin(kPhase) * V::kLanes,
-                                            Shape::state_width(kPhase), end - begin);
+      multiply_add<kRows, 0, 4>(
+          acc, left,
+          weights + Gates::state_offset(shared_.sizes, kPhase) +
+              ((accumulator - Cell::kInfo.state[kPhase].begin) * units_ + begin) * Gates::kUnits,
+          Gates::kUnits, end - begin);
     }
     for (int i = 0; i < kRows; ++i) {
-      Scalar* target =
-          (end == units_ ? sums + i * Shape::kWidth : accumulators(panel, own_.row(first + i), step)) +
-          column;
       TIMELOOM_UNROLL
-      for (int v = 0; v < Shape::kTiles; ++v) acc[i][v].store(target + v * V::kLanes);
+      for (int v = 0; v < 4; ++v) {
+        acc[i][v].store(end == units_ ? sums + ((v / Shape::kTiles) * kGateRows + i) * Shape::kWidth +
+                                            (accumulator * Shape::kTiles + v % Shape::kTiles) * V::kLanes
+                                      : stored_sum(accumulator, gate_panel, own_.row(first + i), step, v));
+      }
     }
+  }
+
+  Scalar* stored_sum(int accumulator, index gate_panel, index row, index step, int v) const noexcept {
+    return accumulators(gate_panel * kPanelsOfGates + v / Shape::kTiles, row, step) +
+           (accumulator * Shape::kTiles + v % Shape::kTiles) * V::kLanes;
   }
 
   template <int kRows, int kBegin, int kEnd>
@@ -243,5 +256,6 @@ class ForwardProducts : protected RnnRows<Cell, V> {
 
   const RnnForward<Scalar>& forward_;
   const Share own_panels_;
+  const Share own_gate_panels_;
   index chunk_first_ = 0;  // the first packed row of the chunk at hand
 };

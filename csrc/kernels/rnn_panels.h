@@ -9,12 +9,12 @@
 
 /// The shape of a panel of `Cell`, all known when compiling. Positions are vectors inside a panel unless
 /// named otherwise.
-template <class Cell, class V>
+template <class Cell, class V, int kUnitTiles = 4 / Cell::kInfo.accumulators>
 struct Panel {
   using Scalar = typename V::scalar;
   static constexpr int kLanes = V::kLanes;
   static constexpr int kAccumulators = Cell::kInfo.accumulators;
-  static constexpr int kTiles = 4 / kAccumulators;  // tiles of L units: 4, 2, 1, 1
+  static constexpr int kTiles = kUnitTiles;  // tiles of L units: 4, 2, 1, 1 for 1 .. 4 accumulators
   static constexpr int kVectors = kAccumulators * kTiles;
   static constexpr int kRows = tile_rows<V>(kVectors);
   static constexpr int kPhases = Cell::kInfo.phases;
@@ -69,6 +69,11 @@ struct Panel {
   }
 };
 
+/// Where the gates have operands of their own a register tile is one accumulator of four tiles of units, and
+/// the weights of an accumulator lie together: [accumulator][k][4 L].
+template <class Cell, class V>
+using GatePanel = Panel<Cell, V, 4>;
+
 template <class Cell, class V>
 void rnn_layout(const RnnSizes& sizes, RnnLayout& layout) noexcept {
   using Shape = Panel<Cell, V>;
@@ -76,11 +81,14 @@ void rnn_layout(const RnnSizes& sizes, RnnLayout& layout) noexcept {
   layout.panels = Shape::panels(sizes);
   layout.panel_units = Shape::kUnits;
   layout.padded_units = Shape::padded_units(sizes);
-  layout.accumulator_width = Shape::kWidth;
   layout.kept_width = Shape::kKeptWidth;
-  layout.packed_weights = layout.panels * Shape::block(sizes);
-  layout.packed_transposed = Shape::transposed_size(sizes);
-  layout.thread_scratch = (sizes.features > sizes.units ? sizes.features : sizes.units) * Shape::kWidth;
+  // A gate panel is one panel or a few: its sizes are at least those of the panels.
+  using Gates = GatePanel<Cell, V>;
+  layout.accumulator_row = Gates::panels(sizes) * Gates::kWidth;
+  layout.packed_weights = Gates::panels(sizes) * Gates::block(sizes);
+  layout.packed_transposed = Gates::transposed_size(sizes);
+  layout.thread_scratch = (sizes.features > sizes.units ? sizes.features : sizes.units) *
+                          (Shape::kWidth > Shape::kColumns ? Shape::kWidth : Shape::kColumns);
 }
 
 /// Copies the columns that feed accumulators [begin, end) of one panel: target [rows][(end - begin) * units
@@ -100,12 +108,24 @@ void pack_columns(Scalar* target, const Scalar* source, index rows, index units,
   }
 }
 
+/// The same, or the columns of each accumulator together.
+template <class Shape, bool kByGate, class Scalar>
+void pack_range(Scalar* target, const Scalar* source, index rows, index units, int gates, const int* gate_of,
+                AccumulatorRange range, index panel) noexcept {
+  if constexpr (kByGate) {
+    for (int a = range.begin; a < range.end; ++a) {
+      pack_columns<Shape>(target + (a - range.begin) * rows * Shape::kUnits, source, rows, units, gates,
+                          gate_of, a, a + 1, panel);
+    }
+  } else {
+    pack_columns<Shape>(target, source, rows, units, gates, gate_of, range.begin, range.end, panel);
+  }
+}
+
 /// Packs kernel, recurrent_kernel and bias for the forward products. An accumulator that two bias rows feed
 /// starts from their sum.
-template <class Cell, class V>
-void rnn_pack(const RnnPacking<typename V::scalar>& packing, const Worker& worker) noexcept {
-  using Shape = Panel<Cell, V>;
-  using Scalar = typename V::scalar;
+template <class Cell, class Shape, bool kByGate, class Scalar>
+void pack_panels(const RnnPacking<Scalar>& packing, const Worker& worker) noexcept {
   constexpr CellInfo info = Cell::kInfo;
   const RnnSizes& sizes = packing.sizes;
   const Share share = share_of(Shape::panels(sizes), worker);
@@ -125,13 +145,22 @@ void rnn_pack(const RnnPacking<typename V::scalar>& packing, const Worker& worke
       }
       block[column] = start;
     }
-    pack_columns<Shape>(block + Shape::input_offset(), packing.kernel, sizes.features, sizes.units,
-                        info.input_gates, info.input_gate, info.input.begin, info.input.end, panel);
+    pack_range<Shape, kByGate>(block + Shape::input_offset(), packing.kernel, sizes.features, sizes.units,
+                               info.input_gates, info.input_gate, info.input, panel);
     for (int phase = 0; phase < info.phases; ++phase) {
-      pack_columns<Shape>(block + Shape::state_offset(sizes, phase), packing.recurrent_kernel, sizes.units,
-                          sizes.units, info.state_gates, info.state_gate, info.state[phase].begin,
-                          info.state[phase].end, panel);
+      pack_range<Shape, kByGate>(block + Shape::state_offset(sizes, phase), packing.recurrent_kernel,
+                                 sizes.units, sizes.units, info.state_gates, info.state_gate,
+                                 info.state[phase], panel);
     }
+  }
+}
+
+template <class Cell, class V>
+void rnn_pack(const RnnPacking<typename V::scalar>& packing, const Worker& worker) noexcept {
+  if (packing.by_gate) {
+    pack_panels<Cell, GatePanel<Cell, V>, true>(packing, worker);
+  } else {
+    pack_panels<Cell, Panel<Cell, V>, false>(packing, worker);
   }
 }
 
@@ -159,9 +188,8 @@ void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, ind
 }
 
 /// Packs kernel and recurrent_kernel for the products of backward: state gradients and dx.
-template <class Cell, class V>
-void rnn_pack_transposed(const RnnPacking<typename V::scalar>& packing, const Worker& worker) noexcept {
-  using Shape = Panel<Cell, V>;
+template <class Cell, class Shape, class Scalar>
+void pack_transposed_panels(const RnnPacking<Scalar>& packing, const Worker& worker) noexcept {
   constexpr CellInfo info = Cell::kInfo;
   const RnnSizes& sizes = packing.sizes;
   const index panels = Shape::panels(sizes);
@@ -181,5 +209,14 @@ void rnn_pack_transposed(const RnnPacking<typename V::scalar>& packing, const Wo
                                      column_panel * Shape::transposed_input_panel(sizes),
                                  packing.kernel, sizes.features, panels, sizes.units, info.input_gates,
                                  info.input_gate, info.input.begin, info.input.end, column_panel);
+  }
+}
+
+template <class Cell, class V>
+void rnn_pack_transposed(const RnnPacking<typename V::scalar>& packing, const Worker& worker) noexcept {
+  if (packing.by_gate) {
+    pack_transposed_panels<Cell, GatePanel<Cell, V>>(packing, worker);
+  } else {
+    pack_transposed_panels<Cell, Panel<Cell, V>>(packing, worker);
   }
 }

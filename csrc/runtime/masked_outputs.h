@@ -40,21 +40,54 @@ void fill_masked_outputs(const Timesteps& given, Scalar* outputs, index units, b
   }
 }
 
-/// The gradient of an output that masked timesteps repeat: its own plus theirs. `folded` holds it at real
-/// timesteps and is not written elsewhere.
+/// Whether masked timesteps of a row lie between real ones.
+inline bool has_holes(const Timesteps& given) {
+  if (!given.mask) return false;
+  for (index row = 0; row < given.batch; ++row) {
+    int changes = 0;
+    for (index timestep = 1; timestep < given.timesteps; ++timestep) {
+      changes += is_real(given, row, timestep) != is_real(given, row, timestep - 1);
+    }
+    if (changes > 2 || (changes == 2 && is_real(given, row, 0))) return true;
+  }
+  return false;
+}
+
+/// The gradients of the outputs after the last real timestep of a row, which repeat that output, are one of
+/// its final state: d_state[units] += theirs.
+template <typename Scalar>
+void add_gradients_after_last(const Timesteps& given, index row, Scalar* d_state, const Scalar* d_outputs,
+                              index units) {
+  for (index position = given.timesteps - 1; position >= 0; --position) {
+    const index timestep = given.go_backwards ? given.timesteps - 1 - position : position;
+    if (is_real(given, row, timestep)) return;
+    const index place = given.keep_time_order ? timestep : position;
+    const Scalar* source = d_outputs + (row * given.timesteps + place) * units;
+    for (index unit = 0; unit < units; ++unit) d_state[unit] += source[unit];
+  }
+}
+
+/// The gradient of an output that masked timesteps before another real one repeat: its own plus theirs.
+/// `folded` holds it at real timesteps; what it holds elsewhere means nothing.
 template <typename Scalar>
 void fold_masked_gradients(const Timesteps& given, Scalar* folded, const Scalar* d_outputs, index units,
                            const Worker& worker) {
   for (index row = worker.index; row < given.batch; row += worker.count) {
     const index base = row * given.timesteps * units;
     Scalar* target = nullptr;
+    Scalar* masked = nullptr;  // sum over the masked timesteps since the last real one, where the first lies
     for_each_timestep(given, row, [&](index, index place, bool real) {
       const Scalar* source = d_outputs + base + place * units;
+      Scalar* here = folded + base + place * units;
+      if (real || !masked) std::copy_n(source, units, here);
       if (real) {
-        target = folded + base + place * units;
-        std::copy_n(source, units, target);
-      } else if (target) {
-        for (index unit = 0; unit < units; ++unit) target[unit] += source[unit];
+        for (index unit = 0; target && masked && unit < units; ++unit) target[unit] += masked[unit];
+        target = here;
+        masked = nullptr;
+      } else if (!masked) {
+        masked = here;
+      } else {
+        for (index unit = 0; unit < units; ++unit) masked[unit] += source[unit];
       }
     });
   }

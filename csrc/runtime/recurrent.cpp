@@ -96,6 +96,12 @@ RnnCall<Scalar> shared_call(const RecurrentCall<Scalar>& call, const SequenceRow
   return shared;
 }
 
+/// Whether the gates have operands of their own.
+template <typename Scalar>
+bool by_gate(const RecurrentCall<Scalar>& call) {
+  return call.input_dropout || call.recurrent_dropout;
+}
+
 /// Row `place` of the plan at its last step, in an array of the outputs of every step.
 template <typename Scalar>
 const Scalar* last_output(const SequenceRows& rows, const SequenceView<const Scalar>& outputs,
@@ -136,8 +142,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   const index units = call.units;
   const index total = rows.total();
   const RnnSizes sizes{batch, rows.steps(), call.features, units};
-  const RnnPlan plan =
-      plan_rnn(info, sizes, total, sizeof(Scalar), false, call.input_dropout != nullptr, request);
+  const RnnPlan plan = plan_rnn(info, sizes, total, sizeof(Scalar), false, by_gate(call), request);
   RnnLayout layout{};
   call.cell->layout(sizes, layout);
 
@@ -176,7 +181,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   Workspace accumulators;
   const index chunk_rows = forward.call.plan.chunk_rows;
   if (plan.path.separate || plan.path.state_block < units) {
-    accumulators = workspace_of<Scalar>(layout.panels * chunk_rows * layout.accumulator_width);
+    accumulators = workspace_of<Scalar>(chunk_rows * layout.accumulator_row);
     forward.accumulators = accumulators.as<Scalar>();
   }
   Workspace dropped_inputs, dropped_states;
@@ -189,7 +194,8 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
     forward.dropped_states = dropped_states.as<Scalar>();
   }
 
-  const RnnPacking<Scalar> packing{sizes, call.kernel, call.recurrent_kernel, call.bias, packed.as<Scalar>()};
+  const RnnPacking<Scalar> packing{sizes,     call.kernel,       call.recurrent_kernel,
+                                   call.bias, plan.path.by_gate, packed.as<Scalar>()};
   const bool fills = sequence && !rows.dense() && !call.timesteps.packed;
   run_parallel(plan.threads, [&](const Worker& worker) {
     call.cell->pack(packing, worker);
@@ -239,8 +245,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   const index batch = rows.batch();
   const index units = call.units;
   const RnnSizes sizes{batch, rows.steps(), call.features, units};
-  const RnnPlan plan =
-      plan_rnn(info, sizes, rows.total(), sizeof(Scalar), true, call.input_dropout != nullptr, request);
+  const RnnPlan plan = plan_rnn(info, sizes, rows.total(), sizeof(Scalar), true, by_gate(call), request);
   RnnLayout layout{};
   call.cell->layout(sizes, layout);
 
@@ -249,7 +254,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   backward.call = shared_call(call, rows, plan.path, in_plan_order);
   const index chunk_rows = backward.call.plan.chunk_rows;
   const Workspace packed = workspace_of<Scalar>(layout.packed_transposed);
-  const Workspace sums = workspace_of<Scalar>(layout.panels * chunk_rows * layout.accumulator_width);
+  const Workspace sums = workspace_of<Scalar>(chunk_rows * layout.accumulator_row);
   const Workspace scratch = workspace_of<Scalar>(plan.threads * layout.thread_scratch);
   const Workspace pointers = workspace_of<const Scalar*>(plan.threads * kRowPointers * chunk_rows);
   Workspace d_states[kMaxStates];
@@ -272,7 +277,8 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
     backward.d_operand = d_operand.as<Scalar>();
   }
   const bool masks = !rows.dense() && !given.packed;
-  const bool folds = d_sequence && masks && !call.zero_masked_outputs;
+  const bool repeats = d_sequence && masks && !call.zero_masked_outputs;
+  const bool folds = repeats && has_holes(given);
   const bool backwards = rows.dense() && given.go_backwards;
   if (folds) {
     folded = workspace_of<Scalar>(batch * given.timesteps * units);
@@ -289,6 +295,9 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
     backward.dropped_states = dropped_states.as<Scalar>();
   }
   backward.d_accumulators = sums.as<Scalar>();
+  if (plan.path.by_gate && units % (4 * layout.lanes) != 0) {  // the last gate panel has units of no one
+    std::fill_n(sums.as<Scalar>(), chunk_rows * layout.accumulator_row, Scalar(0));
+  }
   backward.d_inputs = walk(gradients.d_inputs, rows.steps(), call.features, backwards).data;
   backward.d_kernel = gradients.d_kernel;
   backward.d_recurrent_kernel = gradients.d_recurrent_kernel;
@@ -301,11 +310,17 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   std::fill_n(gradients.d_recurrent_kernel, units * info.state_gates * units, Scalar(0));
   if (gradients.d_bias) std::fill_n(gradients.d_bias, info.bias_rows * gates * units, Scalar(0));
 
-  const RnnPacking<Scalar> packing{sizes, call.kernel, call.recurrent_kernel, call.bias, packed.as<Scalar>()};
+  const RnnPacking<Scalar> packing{sizes,     call.kernel,       call.recurrent_kernel,
+                                   call.bias, plan.path.by_gate, packed.as<Scalar>()};
   run_parallel(plan.threads, [&](const Worker& worker) {
     call.cell->pack_transposed(packing, worker);
     if (d_last && worker.index == 0) {
       add_last_gradient(call, rows, d_last, backward.d_states[0], layout.padded_units);
+    }
+    for (index place = worker.index; repeats && place < batch; place += worker.count) {
+      if (rows.length_of(place) == 0) continue;
+      add_gradients_after_last(given, rows.row_of(place), backward.d_states[0] + place * layout.padded_units,
+                               d_sequence, units);
     }
     if (folds) fold_masked_gradients(given, folded.as<Scalar>(), d_sequence, units, worker);
     if (masks && gradients.d_inputs) clear_masked_inputs(given, gradients.d_inputs, call.features, worker);

@@ -37,7 +37,7 @@ int threads_for(double seconds) {
 }
 
 RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index element_bytes, bool backward,
-                 bool fused, const PlanRequest& request) {
+                 bool by_gate, const PlanRequest& request) {
   const double rows_of_step =
       static_cast<double>(rows) / static_cast<double>(std::max<index>(sizes.steps, 1));
   const double step_work =
@@ -66,7 +66,8 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
     }
   }
   if (!request.path.empty()) plan.path = forced_path(request.path, plan.path);
-  if (fused) plan.path.separate = false;
+  plan.path.by_gate = by_gate;
+  if (by_gate) plan.path.separate = false;
   if (request.state_block > 0) plan.path.state_block = request.state_block;
   return plan;
 }

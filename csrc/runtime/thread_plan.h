@@ -27,9 +27,9 @@ constexpr const char* rnn_path_names[] = {"batch-fused", "batch-separate", "unit
 /// Threads for a call of about this much work on one thread: as many as the limit allows and the work feeds.
 int threads_for(double seconds);
 
-/// Plans a forward or backward call over `rows` packed rows. With `fused` the input product stays inside the
-/// steps. Throws std::invalid_argument for a request that makes no sense.
+/// Plans a forward or backward call over `rows` packed rows. With `by_gate` the gates have operands of their
+/// own. Throws std::invalid_argument for a request that makes no sense.
 RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index element_bytes, bool backward,
-                 bool fused, const PlanRequest& request);
+                 bool by_gate, const PlanRequest& request);
 
 }  // namespace timeloom

@@ -1,0 +1,143 @@
+// What the passes backward know of rows beside RnnRows: the gradients of their states and sums, and the
+// operands of the weight gradients, gathered chunk by chunk.
+#pragma once
+
+#include "kernels/rnn_rows.h"
+
+template <class Cell, class V>
+class BackwardRows : protected RnnRows<Cell, V> {
+ protected:
+  using Rows = RnnRows<Cell, V>;
+  using Rows::active_rows, Rows::first_row, Rows::input, Rows::own_rows;
+  using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::units_;
+  using Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
+  using typename Rows::Scalar;
+  using typename Rows::Shape;
+  using Gates = GatePanel<Cell, V>;
+  static constexpr index kPanelsOfGates = 4 / Shape::kTiles;  // panels in a gate panel
+
+  BackwardRows(const RnnBackward<Scalar>& backward, const Worker& worker) noexcept
+      : Rows(backward.call, worker),
+        backward_(backward),
+        panel_stride_(shared_.plan.chunk_rows * Shape::kWidth),
+        accumulator_stride_(shared_.path.by_gate ? shared_.plan.chunk_rows * Gates::kUnits : Shape::kUnits),
+        row_stride_(shared_.path.by_gate ? Gates::kUnits : Shape::kWidth),
+        columns_(shared_.path.unit_slices ? share_of(Shape::column_panels(units_), worker)
+                                          : Share{0, Shape::column_panels(units_)}),
+        own_panels_{columns_.begin * (Shape::kColumns / Shape::kUnits),
+                    columns_.end * (Shape::kColumns / Shape::kUnits) < panels_
+                        ? columns_.end * (Shape::kColumns / Shape::kUnits)
+                        : panels_} {}
+
+  const Scalar* output(index row, index step) const noexcept {
+    const SequenceView<const Scalar>& outputs = backward_.outputs;
+    if (step_begin_) {
+      const index packed = step_begin_[step] + row;
+      return outputs.data + (backward_.output_row ? backward_.output_row[packed] : packed) * units_;
+    }
+    return outputs.data + row * outputs.row_stride + step * outputs.step_stride;
+  }
+
+  const Scalar* previous_output(index row, index step) const noexcept {
+    return step == 0 ? shared_.initial[0] + row * units_ : output(row, step - 1);
+  }
+
+  const Scalar* state(int which, index row, index slot) const noexcept {
+    return backward_.states[which] + this->state_row(row, slot) * padded_units_;
+  }
+
+  Scalar* d_state(int which, index row) const noexcept {
+    return backward_.d_states[which] + row * padded_units_;
+  }
+
+  /// Gradients of the sums of a panel, row `at` of the chunk: accumulator a lies a * accumulator_stride_
+  /// further. They are ordered [panel][row][accumulator][units of a panel], or, where each gate has operands
+  /// of its own, [gate panel][accumulator][row][4 L].
+  Scalar* d_sums_of_chunk(index panel, index at) const noexcept {
+    if (shared_.path.by_gate) {
+      return backward_.d_accumulators + d_gate_offset(panel / kPanelsOfGates, 0, at) +
+             panel % kPanelsOfGates * Shape::kUnits;
+    }
+    return backward_.d_accumulators + panel * panel_stride_ + at * Shape::kWidth;
+  }
+  Scalar* d_sums(index panel, index row, index step) const noexcept {
+    return d_sums_of_chunk(panel, first_row(step) - chunk_first_ + row);
+  }
+  index d_gate_offset(index gate_panel, int accumulator, index at) const noexcept {
+    return ((gate_panel * Gates::kAccumulators + accumulator) * shared_.plan.chunk_rows + at) * Gates::kUnits;
+  }
+
+  /// The upstream gradient of a row's output at a step, or null.
+  const Scalar* upstream(index row, index step) const noexcept {
+    return backward_.d_outputs.data ? this->as_outputs(backward_.d_outputs, row, step) : nullptr;
+  }
+
+  template <class Function>
+  TIMELOOM_INLINE void for_own_units(index first, index last, Function&& function) const noexcept {
+    for (index panel = own_panels_.begin; panel < own_panels_.end; ++panel) {
+      for (index k = first; k < last; ++k) function(panel, own_.row(k));
+    }
+  }
+
+  /// For the rows that end with this step: d h = gradient of the final state + upstream gradient.
+  void add_upstream(index step) noexcept {
+    const index later = step + 1 < shared_.sizes.steps ? own_rows(step + 1) : 0;
+    for_own_units(later, own_rows(step), [&](index panel, index row) {
+      const Scalar* source = upstream(row, step);
+      if (!source) return;
+      Scalar* target = d_state(0, row);
+      for (int tile = 0; tile < Shape::kTiles; ++tile) {
+        const index unit = panel * Shape::kUnits + tile * V::kLanes;
+        (V::load(target + unit) + load_lanes<V>(source + unit, units_ - unit)).store(target + unit);
+      }
+    });
+  }
+
+  /// Pointers to the left operands of every row of steps [begin, end), and the products of those with
+  /// factors.
+  void gather_rows(index begin, index end) noexcept {
+    index at = 0;
+    for (index step = begin; step < end; ++step) {
+      const index active = active_rows(step);
+      for (index row = 0; row < active; ++row, ++at) {
+        pointers(0)[at] = input(row, step);
+        pointers(1)[at] = previous_output(row, step);
+        if (Shape::kPhases == 2) pointers(2)[at] = backward_.operand + (first_row(step) + row) * units_;
+        if (shared_.input_dropout) pointers(3)[at] = this->input_factors(0, row);
+        if (at % worker_.count != worker_.index) continue;
+        for (int gate = 0; shared_.input_dropout && gate < Cell::kInfo.input_gates; ++gate) {
+          multiply_row<V>(dropped_inputs(gate) + at * features_, pointers(0)[at],
+                          this->input_factors(gate, row), features_);
+        }
+        for (int gate = 0; shared_.recurrent_dropout && gate < Cell::kInfo.state_gates; ++gate) {
+          multiply_row<V>(dropped_states(gate) + at * units_, pointers(1)[at], this->state_factors(gate, row),
+                          units_);
+        }
+      }
+    }
+    count_ = at;
+  }
+
+  Scalar* d_input(index at) const noexcept {
+    return backward_.d_inputs + (pointers(0)[at] - shared_.inputs.data);
+  }
+
+  const Scalar** pointers(int which) const noexcept {
+    return backward_.rows + (worker_.index * kRowPointers + which) * shared_.plan.chunk_rows;
+  }
+  Scalar* dropped_inputs(int gate) const noexcept {
+    return backward_.dropped_inputs + gate * shared_.plan.chunk_rows * features_;
+  }
+  Scalar* dropped_states(int gate) const noexcept {
+    return backward_.dropped_states + gate * shared_.plan.chunk_rows * units_;
+  }
+
+  const RnnBackward<Scalar>& backward_;
+  const index panel_stride_;
+  const index accumulator_stride_;
+  const index row_stride_;
+  const Share columns_;
+  const Share own_panels_;
+  index chunk_first_ = 0;  // the first packed row of the chunk at hand
+  index count_ = 0;        // rows gathered
+};
