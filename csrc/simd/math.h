@@ -262,7 +262,7 @@ TIMELOOM_INLINE Vec<double> mills_ratio(Vec<double> t) noexcept {
 ///
 /// t = h + l with h a few bits (a multiple of 2^-6 or 2^-17, by adding and subtracting a large number), so
 /// h^2 is exact as long as the result is not zero; -t^2/2 = -h^2/2 - l (t + h) / 2 is summed with its
-/// rounding error d, and e^(s + d) = e^s + d e^s.
+/// rounding error d, and e^(s + d) = e^s (1 + d).
 template <class V>
 TIMELOOM_INLINE V gaussian(V t) noexcept {
   using S = typename V::scalar;
@@ -273,6 +273,5 @@ TIMELOOM_INLINE V gaussian(V t) noexcept {
   const V small = (t - head) * (t + head) * half;
   const V sum = large + small;
   const V error = (large - sum) + small;
-  const V e = exp(sum);
-  return fma(e, error, e);
+  return exp(sum) * (V::broadcast(S(1)) + error);  // e * error alone may be denormal, and would be lost
 }
