@@ -172,7 +172,8 @@ def gelu_tanh(x: Any) -> Any:
 
     Example:
         >>> from functools import partial
-        >>> get(partial(gelu, approximate=True)).__name__
+        >>> from timeloom import activations
+        >>> activations.get(partial(gelu, approximate=True)).__name__
         'gelu_tanh'
     """
     return ops.activation("gelu_tanh", x)
