@@ -37,11 +37,13 @@ Sequences = list[npt.NDArray[np.float32]]
 Labels = npt.NDArray[np.int64]
 
 FEATURES, SPEAKERS = 12, 9
+# Validation accuracy (mean of three rotations and seeds 10 and 11): 0.981 after 40, 70 and 100 epochs. Other
+# dropout gave 0.969 to 0.981, one layer instead of two 0.959 to 0.974, one layer of LSTM 0.961 to 0.970.
 UNITS = 64
-DROPOUT = 0.5
+INPUT_DROPOUT, DROPOUT = 0.2, 0.5
 LEARNING_RATE = 3e-3
-BATCH = 8
-EPOCHS = 60
+BATCH = 16
+EPOCHS = 70
 FORMS = ("list", "padded")
 COLORS = {"list": "tab:red", "padded": "tab:blue"}
 
@@ -103,7 +105,10 @@ def new_network(form: str, seed: int, utterances: Utterances) -> Network:
         [
             Input((None, FEATURES)),
             *masking,
-            Bidirectional(GRU(UNITS)),
+            Bidirectional(GRU(UNITS, return_sequences=True)),
+            # A Dropout layer here would draw for every timestep, so differently with padding; this draws for
+            # every utterance.
+            Bidirectional(GRU(UNITS, dropout=INPUT_DROPOUT)),
             Dropout(DROPOUT),
             Dense(SPEAKERS, activation="softmax"),
         ]
