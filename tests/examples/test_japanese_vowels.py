@@ -86,7 +86,7 @@ def test_example_without_matplotlib(tmp_path, monkeypatch, capsys):
         "mean",
         "milliseconds an epoch",
         "timesteps stored",
-        "NumPy memory",
+        "memory in training",
         "The two learn the same",
     ):
         assert word in said
