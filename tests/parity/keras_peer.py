@@ -10,16 +10,24 @@ import numpy as np
 import pytest
 from tests.properties.layer_options import layer_of
 
-torch = pytest.importorskip("torch")
 os.environ.setdefault("KERAS_BACKEND", "torch")
-keras = pytest.importorskip("keras")
+try:
+    import keras
+    import torch
+except ImportError:
+    keras = torch = None
 
-if keras.backend.backend() != "torch":
-    pytest.skip(f"Keras runs on {keras.backend.backend()}, not on torch", allow_module_level=True)
+if keras is None:
+    missing = "could not import 'keras'"
+elif keras.backend.backend() != "torch":
+    missing = f"Keras runs on {keras.backend.backend()}, not on torch"
+else:
+    missing = ""
+    # Off TensorFlow, Keras rounds the result of a float64 product or mean to float32: not here.
+    keras.config.set_floatx("float64")
+    importlib.import_module("keras.src.backend.common.dtypes").BIT64_TO_BIT32_DTYPE.pop("float64", None)
 
-# Off TensorFlow, Keras rounds the result of a float64 product or mean to float32: not here.
-keras.config.set_floatx("float64")
-importlib.import_module("keras.src.backend.common.dtypes").BIT64_TO_BIT32_DTYPE.pop("float64", None)
+needs_keras = pytest.mark.skipif(bool(missing), reason=missing)
 
 
 def tensor(array, requires_grad=False):

@@ -3,15 +3,16 @@
 Each test also holds what Keras does, so that its repair is noticed.
 
 Others, of which a test would only show an exception of Keras: on torch it raises for one mask of dropout a
-gate without recurrent_dropout, for a mask beside unroll and go_backwards, for the gradient of a stateful layer,
-and for return_state of a stateful Bidirectional; timeloom computes them all.
+gate without recurrent_dropout, for a mask beside unroll and go_backwards, for the gradient of a stateful
+layer, and for return_state of a stateful Bidirectional; timeloom computes them all.
 """
 
 import numpy as np
-from tests.parity.keras_peer import keras, numbers, tensor, weights_of
+from tests.parity.keras_peer import keras, needs_keras, numbers, tensor, weights_of
 
 from timeloom import layers, models
 
+pytestmark = needs_keras
 RANDOM = np.random.default_rng(6)
 
 

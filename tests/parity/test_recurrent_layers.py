@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 from hypothesis import assume, given, settings
-from tests.parity.keras_peer import cells_of, drop_the_same, flat, keras_layer, numbers, tensor, torch
+from tests.parity.keras_peer import (
+    cells_of,
+    drop_the_same,
+    flat,
+    keras_layer,
+    needs_keras,
+    numbers,
+    tensor,
+    torch,
+)
 from tests.properties.layer_options import drawn_options, layer_of
 from tests.properties.watched import seen_multipliers, watched_calls
 from tests.reference.problems import drawn_mask
@@ -12,6 +21,7 @@ from tests.reference.problems import drawn_mask
 from timeloom import GradientTape, layers, ops
 from timeloom.autograd import value
 
+pytestmark = needs_keras
 TOLERANCE = 1e-10  # of the largest element: both compute in float64
 HARD_TOLERANCE = 1e-7  # torch's derivative of hard_sigmoid is the sixth of a float32
 

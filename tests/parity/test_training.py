@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.parity.keras_peer import keras, weights_of
+from tests.parity.keras_peer import keras, needs_keras, weights_of
 
 from timeloom import layers, models, optimizers
 
+pytestmark = needs_keras
 BATCH, TIMESTEPS, WORDS, CLASSES = 4, 7, 9, 3
 RANDOM = np.random.default_rng(3)
 INTEGERS = RANDOM.integers(0, WORDS, (3 * BATCH, TIMESTEPS))
