@@ -186,7 +186,11 @@ def _zoneout(given: Any) -> Any:
         return None
     parts = given if isinstance(given, (list, tuple)) else (given,)
     return tuple(
-        part if part is None else float(part) if isinstance(part, (int, float)) else _constant("zoneout", part)
+        part
+        if part is None
+        else float(part)
+        if isinstance(part, (int, float))
+        else _constant("zoneout", part)
         for part in parts
     )
 
