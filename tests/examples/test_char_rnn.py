@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from timeloom.data import Vocabulary
 from timeloom.datasets import shakespeare
-from timeloom.examples import char_rnn
+from timeloom.examples import char_rnn, char_text
 from timeloom.utils import set_random_seed
 
 LINE = "the cat sat on the mat.\n"
@@ -26,9 +27,9 @@ def test_unigram_and_bigram_by_hand():
     training = np.array([0, 1, 0, 1, 0, 2], np.int32)
     x, y = np.array([0, 0, 1, 2], np.int32), np.array([1, 2, 0, 0], np.int32)
     expected = -np.log([3 / 9, 2 / 9, 4 / 9, 4 / 9]).mean()
-    assert math.isclose(char_rnn.unigram_nats(training, y, 3), expected)
+    assert math.isclose(char_text.unigram_nats(training, y, 3), expected)
     expected = -np.log([3 / 6, 2 / 6, 3 / 5, 1 / 3]).mean()
-    assert math.isclose(char_rnn.bigram_nats(training, x, y, 3), expected)
+    assert math.isclose(char_text.bigram_nats(training, x, y, 3), expected)
 
 
 def test_bigram_of_many_symbols():
@@ -36,12 +37,12 @@ def test_bigram_of_many_symbols():
     training = np.array([70000, 70001, 5], np.int32)
     x, y = np.array([70000, 70001], np.int32), np.array([70001, 6], np.int32)
     expected = -np.log([2 / 70003, 1 / 70003]).mean()
-    assert math.isclose(char_rnn.bigram_nats(training, x, y, 70002), expected)
+    assert math.isclose(char_text.bigram_nats(training, x, y, 70002), expected)
 
 
 def test_streams_continue_from_step_to_step():
     codes = np.arange(100, dtype=np.int32)
-    x, y = char_rnn.streams(codes, 3, 8)
+    x, y = char_text.streams(codes, 3, 8)
     assert x.shape == y.shape == (12, 8)
     np.testing.assert_array_equal(y, x + 1)
     by_stream = x.reshape(4, 3, 8).swapaxes(0, 1).reshape(3, 32)
@@ -50,13 +51,13 @@ def test_streams_continue_from_step_to_step():
 
 def test_streams_of_too_few_characters():
     with pytest.raises(ValueError, match="codes: expected more than 24 characters, got 24"):
-        char_rnn.streams(np.zeros(24, np.int32), 3, 8)
-    assert len(char_rnn.streams(np.zeros(25, np.int32), 3, 8)[0]) == 3
+        char_text.streams(np.zeros(24, np.int32), 3, 8)
+    assert len(char_text.streams(np.zeros(25, np.int32), 3, 8)[0]) == 3
 
 
 def test_hold_out_takes_the_last_twentieth():
     text = "".join(map(chr, range(5000, 6010)))
-    training, held_out = char_rnn.hold_out(text)
+    training, held_out = char_text.hold_out(text)
     assert training + held_out == text
     assert len(held_out) == 50
 
@@ -65,7 +66,7 @@ def test_read_files_joins_and_drops_the_byte_order_mark(tmp_path):
     first, second = tmp_path / "1.txt", tmp_path / "2.txt"
     first.write_bytes(b"\xef\xbb\xbfeins\r\n")
     second.write_bytes("zwölf".encode())
-    assert char_rnn.read_files([first, second]) == "eins\nzwölf"
+    assert char_text.read_files([first, second]) == "eins\nzwölf"
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-3])
@@ -105,7 +106,7 @@ def test_tester_measures_all_streams_from_empty_states():
     set_random_seed(1)
     random = np.random.default_rng(0)
     codes = random.integers(0, 5, 5000).astype(np.int32)
-    corpus = char_rnn.Corpus(char_rnn.Vocabulary("abcde"), codes, codes)
+    corpus = char_text.Corpus(Vocabulary("abcde"), codes, codes)
     network = char_rnn.build_network(5, 8, rows=3)
     examiner = char_rnn.Examiner(corpus, units=8)
     assert examiner.rows == 2
@@ -127,7 +128,7 @@ def test_progress_lowers_the_rate_and_stops_in_time(monkeypatch):
     clock = iter(np.arange(0, 6000, 24.0))
     monkeypatch.setattr(char_rnn, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
     monkeypatch.setattr(char_rnn, "CHUNK", 2)
-    corpus = char_rnn.make_corpus(*char_rnn.hold_out(LINE * 400))
+    corpus = char_text.make_corpus(*char_text.hold_out(LINE * 400))
     network, points = char_rnn.train(corpus, units=8, minutes=4.0, passes=100)
     # The clock is read twice a chunk, so a chunk takes 0.8 minutes: a sixth would end too late.
     np.testing.assert_allclose([point.minutes for point in points], [0.8, 1.6, 2.4, 3.2, 4.0])
@@ -172,7 +173,7 @@ def test_draw_saves_a_picture(tmp_path):
 
 
 def test_report_says_when_a_rule_is_not_beaten(capsys):
-    corpus = char_rnn.make_corpus(*char_rnn.hold_out(LINE * 100))
+    corpus = char_text.make_corpus(*char_text.hold_out(LINE * 100))
     examiner = char_rnn.Examiner(corpus, units=4)
     char_rnn.report(corpus, examiner, 9.0, char_rnn.Point(1.0, 1, 9.0, 9.0))
     said = capsys.readouterr().out
