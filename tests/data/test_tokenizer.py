@@ -67,7 +67,8 @@ def test_a_second_fit_adds_to_the_first():
     assert tokenizer.document_count == 3
 
 
-# Written by Keras 3.15.1, keras.src.legacy.preprocessing.text, for "the cat sat on the mat" after the fit above.
+# Written by Keras 3.15.1 (keras.src.legacy.preprocessing.text) for "the cat sat on the mat" after the fit
+# above.
 KERAS = {
     "binary": [0, 1, 1, 1, 1, 1],
     "count": [0, 2, 1, 1, 1, 1],
