@@ -153,7 +153,7 @@ class LSTM(RecurrentLayer):
         recurrent_constraint: Applied to the recurrent kernel after every update. Default None.
         bias_constraint: Applied to the bias after every update. Default None.
         dropout: Fraction of the inputs to drop in training, the same ones at every timestep, clamped to
-            [0, 1]; the others are scaled by 1 / (1 - dropout). 1 drops all (in Keras nothing). Default 0.0.
+            [0, 1]; the others are scaled by 1 / (1 - dropout). 1 drops all. Default 0.0.
         recurrent_dropout: Fraction of the state to drop where the gates read it, likewise. Default 0.0.
         seed: Of dropout and zoneout. Default None: drawn when the layer is created.
         return_sequences: Whether to return the outputs of all timesteps. Default False: of the last.
