@@ -98,7 +98,8 @@ struct RnnPacking {
   Scalar* packed;  // [packed_weights] or [packed_transposed]
 };
 
-/// What forward and backward of one call share. Rows of a batch are in the order of the plan.
+/// What forward and backward of one call share. Initial states and factors are in the order of the plan;
+/// inputs and what is laid out as outputs lie as the caller has them, and the plan says where.
 template <typename Scalar>
 struct RnnCall {
   RnnSizes sizes;
@@ -128,7 +129,7 @@ struct RnnForward {
   Scalar* kept;                  // [P, rows of a step][kept_width] for each step or for one; null: not kept
   Scalar* operand;               // second phase: [N or B][U]; else null
   bool keeps_steps;              // kept and operand hold every step
-  Scalar* accumulators;          // workspace [chunk_rows, accumulator_row]; null if fused and unblocked
+  Scalar* accumulators;          // workspace [P][chunk_rows][width of a panel]; null if fused and unblocked
   Scalar* dropped_inputs;        // workspace [input_gates][chunk_rows][F]; null without input_dropout
   Scalar* dropped_states;        // workspace [2][state_gates][B][U]; null without recurrent_dropout
 };
@@ -143,12 +144,13 @@ struct RnnBackward {
   const Scalar* states[kMaxStates];      // as in forward, B + N rows
   const Scalar* kept;                    // as in forward, every step; null: the output is what is kept
   const Scalar* operand;                 // as in forward, every step
-  SequenceView<const Scalar> d_outputs;  // [B, T, U] in rows of the plan; data null: none
+  SequenceView<const Scalar> d_outputs;  // laid out as the outputs of every step; data null: none
   Scalar* d_states[kMaxStates];          // workspace [B, padded_units]: in d final, out d initial states
   Scalar* d_operand;                     // workspace of a second phase [B, padded_units]; else null
-  Scalar* d_accumulators;  // workspace [chunk_rows, accumulator_row], zeroed if a gate panel is part empty
-  Scalar* d_inputs;        // laid out as inputs.data, valid rows overwritten; null: not wanted
-  Scalar* d_kernel;        // [F, input_gates * U], zeroed by the caller, added to
+  Scalar* d_accumulators;                // workspace [P][chunk_rows][width of a panel], or by gate (see
+                           // rnn_backward_rows.h), zeroed if a gate panel is part empty
+  Scalar* d_inputs;            // laid out as inputs.data, valid rows overwritten; null: not wanted
+  Scalar* d_kernel;            // [F, input_gates * U], zeroed by the caller, added to
   Scalar* d_recurrent_kernel;  // [U, state_gates * U], likewise
   Scalar* d_bias;              // [bias_rows, gates * U] likewise, or null
   Scalar* dropped_inputs;      // workspace [input_gates][chunk_rows][F]; null without input_dropout

@@ -43,7 +43,7 @@ double work_of(const CellInfo& info, index rows, index features, index units) {
          static_cast<double>(info.input_gates * features + info.state_gates * units) / 30.0;
 }
 
-/// The rows of `inputs`, the width apart: [batch, timesteps, width], or [rows, width] if packed.
+/// The shape of `inputs` with another last axis.
 std::vector<index> with_width(const py::array& inputs, index width) {
   std::vector<index> shape = shape_of(inputs);
   shape.back() = width;

@@ -7,8 +7,10 @@
 /// Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000), as in
 /// Keras:
 ///
-///     i = rec(i')   f = rec(f')   g = act(g')   o = rec(o')        primes: x W + h U + b, gate order i, f,
-///     c, o c_next = f c + i g h_next = o act(c_next)
+///     i = rec(x W_i + h U_i + b_i)   f and o likewise
+///     g = act(x W_c + h U_c + b_c)
+///     c_next = f c + i g
+///     h_next = o act(c_next)               gate order i, f, c, o
 ///
 /// States h, c. Kept: i, f, g, o (or their sums, where a derivative needs those). c_next and act(c_next) are
 /// computed again in backward: that is cheaper than keeping them.

@@ -59,6 +59,13 @@ class BackwardPass : BackwardProducts<Cell, V> {
     }
   }
 
+  /// Units past the last one get zeros whatever the cell made of them: the products read them too, and zero
+  /// times NaN is NaN.
+  static void store_d_sum(const V& d_sum, Scalar* target, index count) noexcept {
+    if (count < V::kLanes) V::zero().store(target);
+    store_lanes(d_sum, target, count);
+  }
+
   Scalar* d_sum_of(Scalar* target, int accumulator, int tile) const noexcept {
     return target + accumulator * this->accumulator_stride_ + tile * V::kLanes;
   }
@@ -92,7 +99,7 @@ class BackwardPass : BackwardProducts<Cell, V> {
       TIMELOOM_UNROLL
       for (int which = 0; which < Cell::kInfo.states; ++which) {
         carried[which] = V::zero();
-        if (shared_.zoned) {
+        if (this->zones(which)) {
           const V part = this->zoneout(which, row, step, unit);
           carried[which] = part * d_next[which];
           d_next[which] = (V::broadcast(1) - part) * d_next[which];
@@ -105,12 +112,12 @@ class BackwardPass : BackwardProducts<Cell, V> {
       Cell::backward(pair_, keep, old, d_next, d_sum, d_old);
       TIMELOOM_UNROLL
       for (int which = 0; which < Cell::kInfo.states; ++which) {
-        if (shared_.zoned) d_old[which] = d_old[which] + carried[which];
+        if (this->zones(which)) d_old[which] = d_old[which] + carried[which];
         d_old[which].store(d_state(which, row) + unit);
       }
       TIMELOOM_UNROLL
       for (int a = 0; a < Shape::kAccumulators; ++a) {
-        d_sum[a].store(d_sum_of(target, a, tile));
+        store_d_sum(d_sum[a], d_sum_of(target, a, tile), units_ - unit);
       }
     }
   }
@@ -136,7 +143,7 @@ class BackwardPass : BackwardProducts<Cell, V> {
       // Those from the second product on are final, and other workers may still be reading them.
       TIMELOOM_UNROLL
       for (int a = 0; a < Cell::kInfo.state[1].begin; ++a) {
-        d_sum[a].store(d_sum_of(target, a, tile));
+        store_d_sum(d_sum[a], d_sum_of(target, a, tile), units_ - unit);
       }
     }
   }

@@ -65,6 +65,15 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       const index unit = column * Shape::kColumns;
       for_row_tiles<kProductRows>(own_rows(step), [&](auto rows, index first) {
         constexpr int kRows = decltype(rows)::value;
+        if constexpr (Cell::kInfo.state[kPhase].begin == Cell::kInfo.state[kPhase].end) {
+          for (int i = 0; i < kRows; ++i) {  // no product: what comes from above alone
+            const index row = own_.row(first + i);
+            V total[4];
+            start_of_chain<kPhase>(total, row, step, column, true);
+            TIMELOOM_UNROLL
+            for (int v = 0; v < 4; ++v) total[v].store(d_left<kPhase>(row) + unit + v * V::kLanes);
+          }
+        }
         for (int a = Cell::kInfo.state[kPhase].begin; a < Cell::kInfo.state[kPhase].end; ++a) {
           V acc[kRows][4];
           multiply_gate(acc, weights, a, Cell::kInfo.state[kPhase],
@@ -149,6 +158,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       return;
     }
     constexpr index kSegment = Shape::kInputWidth;
+    static_assert(kSegment > 0, "a cell whose sums take no input has no use");
     const index block = shared_.path.state_block / kSegment + 1;
     const Share share = share_of(count_, worker_);
     for (index column = 0; column < Shape::column_panels(features_); ++column) {
@@ -298,6 +308,8 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   }
 
   void bias_gradient() noexcept {
+    constexpr int row_gates =
+        Cell::kInfo.input_gates > Cell::kInfo.state_gates ? Cell::kInfo.input_gates : Cell::kInfo.state_gates;
     const Share share = share_of(panels_ * Shape::kVectors, worker_);
     for (index item = share.begin; item < share.end; ++item) {
       const index panel = item / Shape::kVectors;
@@ -312,8 +324,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       const int state_gate = Cell::kInfo.state_gate[accumulator];
       if (input_gate >= 0) add_bias(backward_.d_bias + input_gate * units_ + unit, sum, units_ - unit);
       if (Cell::kInfo.bias_rows == 2 && state_gate >= 0) {
-        add_bias(backward_.d_bias + (Cell::kInfo.input_gates + state_gate) * units_ + unit, sum,
-                 units_ - unit);
+        add_bias(backward_.d_bias + (row_gates + state_gate) * units_ + unit, sum, units_ - unit);
       }
     }
   }

@@ -10,11 +10,11 @@ class BackwardRows : protected RnnRows<Cell, V> {
   using Rows = RnnRows<Cell, V>;
   using Rows::active_rows, Rows::first_row, Rows::input, Rows::own_rows;
   using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::units_;
+  using Rows::kPanelsOfGates;
   using Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
+  using typename Rows::Gates;
   using typename Rows::Scalar;
   using typename Rows::Shape;
-  using Gates = GatePanel<Cell, V>;
-  static constexpr index kPanelsOfGates = 4 / Shape::kTiles;  // panels in a gate panel
 
   BackwardRows(const RnnBackward<Scalar>& backward, const Worker& worker) noexcept
       : Rows(backward.call, worker),

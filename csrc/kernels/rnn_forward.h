@@ -22,7 +22,7 @@ class ForwardPass : ForwardProducts<Cell, V> {
 
   void run() noexcept {
     const SequencePlan& plan = shared_.plan;
-    if (shared_.recurrent_dropout) this->drop_initial();
+    if (shared_.recurrent_dropout && plan.chunks > 0) this->drop_initial();
     for (index chunk = 0; chunk < plan.chunks; ++chunk) {
       const index begin = plan.chunk_begin[chunk];
       const index end = plan.chunk_begin[chunk + 1];
@@ -134,6 +134,7 @@ class ForwardPass : ForwardProducts<Cell, V> {
   void zone_out(index row, index step, index unit, const V* old, V* next) const noexcept {
     TIMELOOM_UNROLL
     for (int which = 0; which < Cell::kInfo.states; ++which) {
+      if (!this->zones(which)) continue;
       const V part = this->zoneout(which, row, step, unit);
       next[which] = fma(part, old[which], (V::broadcast(1) - part) * next[which]);
     }

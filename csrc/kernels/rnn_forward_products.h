@@ -10,11 +10,11 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::units_;
   using Rows::every_nth_, Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
   using Rows::first_row, Rows::input, Rows::own_rows, Rows::state_row;
+  using Rows::kPanelsOfGates;
+  using typename Rows::Gates;
   using typename Rows::Scalar;
   using typename Rows::Shape;
-  using Gates = GatePanel<Cell, V>;
   static constexpr int kGateRows = tile_rows<V>(4);
-  static constexpr int kPanelsOfGates = 4 / Shape::kTiles;  // panels in a gate panel
 
   ForwardProducts(const RnnForward<Scalar>& forward, const Worker& worker) noexcept
       : Rows(forward.call, worker),

@@ -128,6 +128,7 @@ template <class Cell, class Shape, bool kByGate, class Scalar>
 void pack_panels(const RnnPacking<Scalar>& packing, const Worker& worker) noexcept {
   constexpr CellInfo info = Cell::kInfo;
   const RnnSizes& sizes = packing.sizes;
+  constexpr int row_gates = info.input_gates > info.state_gates ? info.input_gates : info.state_gates;
   const Share share = share_of(Shape::panels(sizes), worker);
   for (index panel = share.begin; panel < share.end; ++panel) {
     Scalar* block = packing.packed + panel * Shape::block(sizes);
@@ -140,7 +141,7 @@ void pack_panels(const RnnPacking<Scalar>& packing, const Worker& worker) noexce
         const int state_gate = info.state_gate[accumulator];
         if (input_gate >= 0) start += packing.bias[input_gate * sizes.units + unit];
         if (info.bias_rows == 2 && state_gate >= 0) {
-          start += packing.bias[(info.input_gates + state_gate) * sizes.units + unit];
+          start += packing.bias[(row_gates + state_gate) * sizes.units + unit];
         }
       }
       block[column] = start;

@@ -34,6 +34,11 @@ class RnnRows {
  protected:
   using Scalar = typename V::scalar;
   using Shape = Panel<Cell, V>;
+  using Gates = GatePanel<Cell, V>;
+  static constexpr int kPanelsOfGates = 4 / Shape::kTiles;  // panels in a gate panel
+  // The second product of a step has one operand, so one gate.
+  static_assert(Cell::kInfo.phases == 1 || Cell::kInfo.state[1].end - Cell::kInfo.state[1].begin == 1,
+                "a cell's second phase sums one accumulator");
 
   RnnRows(const RnnCall<Scalar>& call, const Worker& worker) noexcept
       : shared_(call),
@@ -94,7 +99,12 @@ class RnnRows {
     return shared_.recurrent_dropout + (gate * batch_ + row) * units_;
   }
 
-  /// The part of the old value that a state keeps in a step.
+  /// Whether a state keeps a part of its old value.
+  bool zones(int which) const noexcept {
+    return shared_.zoneout[which].data || shared_.zoneout_rate[which] != 0;
+  }
+
+  /// That part in a step.
   V zoneout(int which, index row, index step, index unit) const noexcept {
     if (!shared_.zoneout[which].data) return V::broadcast(shared_.zoneout_rate[which]);
     return load_lanes<V>(as_outputs(shared_.zoneout[which], row, step) + unit, units_ - unit);

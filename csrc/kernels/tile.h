@@ -69,12 +69,13 @@ TIMELOOM_INLINE void multiply_add_outer(V (&acc)[kRows][kVectors], const Scalar*
   }
 }
 
-/// Calls function(std-free integral constant) for the run-time value 1 .. kMost: turns a row count into a
-/// template one.
+/// A number known when compiling.
 template <int kValue>
 struct Constant {
   static constexpr int value = kValue;
 };
+
+/// Calls function(Constant<rows>) for rows in 1 .. kMost: turns a row count into one known when compiling.
 
 template <int kMost, class Function>
 TIMELOOM_INLINE void with_rows(index rows, Function&& function) noexcept {

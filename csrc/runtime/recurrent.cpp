@@ -65,7 +65,7 @@ class InPlanOrder {
   }
 
   const SequenceRows& rows_;
-  Workspace held_[2 * kMaxStates + 3];
+  Workspace held_[2 * kMaxStates + 3];  // initial and final states, two sorts of factors, zeros
   int taken_ = 0;
   const Scalar* zeros_ = nullptr;
 };
@@ -82,7 +82,6 @@ RnnCall<Scalar> shared_call(const RecurrentCall<Scalar>& call, const SequenceRow
   shared.recurrent_activation = call.recurrent_activation;
   const Timesteps& given = call.timesteps;
   shared.inputs = walk(call.inputs, rows.steps(), call.features, rows.dense() && given.go_backwards);
-  if (!rows.dense()) shared.inputs.data = call.inputs;
   for (int which = 0; which < info.states; ++which) {
     const Scalar* initial = in_plan_order(call.initial[which], 1, call.units);
     shared.initial[which] = initial ? initial : in_plan_order.zeros(call.units);

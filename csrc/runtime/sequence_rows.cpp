@@ -24,7 +24,7 @@ std::vector<index> count_timesteps(const Timesteps& given) {
 }  // namespace
 
 SequenceRows::SequenceRows(const Timesteps& given)
-    : batch_(given.batch), steps_(given.timesteps), total_(given.batch * given.timesteps) {
+    : batch_(given.batch), steps_(given.batch == 0 ? 0 : given.timesteps), total_(given.batch * steps_) {
   if (batch_ == 0 || (!given.mask && !given.lengths)) {
     cut_chunks();
     return;

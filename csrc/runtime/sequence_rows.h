@@ -47,10 +47,6 @@ class SequenceRows {
   index row_of(index place) const { return dense() ? place : order_[static_cast<std::size_t>(place)]; }
   /// Real timesteps of row `place` of the plan.
   index length_of(index place) const { return dense() ? steps_ : lengths_[static_cast<std::size_t>(place)]; }
-  /// Where the outputs of timestep `step` of row `place` lie, in rows of the outputs. Not for a dense batch.
-  index output_row(index place, index step) const {
-    return output_row_[static_cast<std::size_t>(step_begin_[static_cast<std::size_t>(step)] + place)];
-  }
 
  private:
   void cut_chunks();

@@ -68,7 +68,9 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
   if (!request.path.empty()) plan.path = forced_path(request.path, plan.path);
   plan.path.by_gate = by_gate;
   if (by_gate) plan.path.separate = false;
-  if (request.state_block > 0) plan.path.state_block = request.state_block;
+  if (request.state_block > 0) {
+    plan.path.state_block = std::min(request.state_block, std::max<index>(sizes.units, 1));
+  }
   return plan;
 }
 

@@ -45,6 +45,7 @@ SETTINGS = [
     {"packed": True, "return_sequences": False},
     {"packed": True, "go_backwards": True},
     {"return_sequences": False, "bias": False, "initial_states": False, "upstream": "outputs"},
+    {"mask": "no row"},
     {"mask": "some rows", "upstream": "states", "activation": "relu", "recurrent_activation": "hard_sigmoid"},
 ]
 

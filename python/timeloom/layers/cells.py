@@ -248,9 +248,9 @@ class RecurrentCell(Layer):
     def _multipliers(self, shape: tuple[int, ...], rate: float) -> NDArray[Any]:
         """0 with probability rate, else 1 / (1 - rate)."""
         if rate == 1.0:
-            return np.zeros(shape, self.dtype)
+            return _drawn(np.zeros(shape, self.dtype))
         kept = self._generator.random(shape, dtype=np.float32) >= np.float32(rate)
-        return np.asarray(kept * np.dtype(self.dtype).type(1 / (1 - rate)))
+        return _drawn(np.asarray(kept * np.dtype(self.dtype).type(1 / (1 - rate))))
 
     def _input_multipliers(self, batch: int, features: int) -> NDArray[Any] | None:
         """[batch, features] for all gates, or [gates, batch, features]; None without dropout."""
@@ -272,7 +272,7 @@ class RecurrentCell(Layer):
         for rate in self._zoneout_rates:
             drawn = training and rate
             keeps = self._generator.random(shape, dtype=np.float32) < np.float32(rate) if drawn else rate
-            found.append(np.asarray(keeps, self.dtype) if drawn else keeps or None)
+            found.append(_drawn(np.asarray(keeps, self.dtype)) if drawn else keeps or None)
         return tuple(found)
 
     # ---- computing ----------------------------------------------------------------------------------------
@@ -380,3 +380,9 @@ class RecurrentCell(Layer):
         if any(self._zoneout_rates):
             config["zoneout"] = self.zoneout
         return config
+
+
+def _drawn(numbers: NDArray[Any]) -> NDArray[Any]:
+    """The array, never to change again: a tape need not copy it."""
+    numbers.flags.writeable = False
+    return numbers

@@ -134,9 +134,9 @@ def recurrent(
         lengths=_lengths(lengths),
         zero_output_for_mask=flag("zero_output_for_mask", zero_output_for_mask),
         keep_time_order=flag("keep_time_order", keep_time_order),
-        input_dropout=_constant("input_dropout", input_dropout),
-        recurrent_dropout=_constant("recurrent_dropout", recurrent_dropout),
-        zoneout=_zoneout(zoneout),
+        input_dropout=_constant("input_dropout", input_dropout, recorded),
+        recurrent_dropout=_constant("recurrent_dropout", recurrent_dropout, recorded),
+        zoneout=_zoneout(zoneout, recorded),
     )
     if not recorded:
         return outputs, finals
@@ -152,13 +152,13 @@ def recurrent(
     return results[0], results[1:]
 
 
-def _constant(name: str, given: Any) -> Any:
-    """An array that no gradient flows to."""
+def _constant(name: str, given: Any, kept: bool = False) -> Any:
+    """An array that no gradient flows to, as it is now if it is kept for backward."""
     if given is None:
         return None
     if is_recorded(given):
         raise TypeError(f"{name}: expected a plain array, got a recorded one; take its .numpy()")
-    return contiguous(value(given))
+    return contiguous(keep(given) if kept else value(given))
 
 
 def _mask(given: Any) -> Any:
@@ -181,7 +181,7 @@ def _lengths(given: Any) -> Any:
     return np.ascontiguousarray(lengths, np.int64)
 
 
-def _zoneout(given: Any) -> Any:
+def _zoneout(given: Any, kept: bool) -> Any:
     if given is None:
         return None
     parts = given if isinstance(given, (list, tuple)) else (given,)
@@ -189,8 +189,8 @@ def _zoneout(given: Any) -> Any:
         part
         if part is None
         else float(part)
-        if isinstance(part, (int, float))
-        else _constant("zoneout", part)
+        if isinstance(part, (int, float, np.integer, np.floating))
+        else _constant("zoneout", part, kept)
         for part in parts
     )
 
