@@ -51,6 +51,56 @@ def test_parts_are_chosen_as_rows_of_an_array_are():
         packed[4]
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [-2],
+        [-1, 0, -4],
+        (3, 1),
+        [],
+        (),
+        [True, False, False, True],
+        np.array([False, True, False, False]),
+        np.zeros(4, bool),
+        np.array([3, 0], np.uint64),
+        np.array([-3], np.int8),
+    ],
+)
+def test_rows_mean_what_they_mean_for_an_array(rows):
+    given = sequences()
+    packed = Packed.from_sequences(given)
+    expected = [given[place] for place in np.arange(4)[list(rows) if len(rows) else []]]
+    with GradientTape() as tape:
+        handle = tape.watch(packed.values)
+        traced = packed.with_values(handle).take(rows).values
+    found = packed.take(rows)
+    assert found.lengths.tolist() == [len(row) for row in expected]
+    joined = np.concatenate([*expected, np.empty((0, 2), np.float32)])
+    np.testing.assert_array_equal(found.values, joined)
+    np.testing.assert_array_equal(traced, joined)
+    if not isinstance(rows, tuple):
+        np.testing.assert_array_equal(packed[rows].values, joined)
+
+
+def test_rows_that_are_none_are_refused():
+    packed = Packed.from_sequences(sequences())
+    for outside in ([4], [0, -5], np.array([2**63], np.uint64)):
+        with pytest.raises(IndexError, match="rows: expected places among 4 sequences, got"):
+            packed.take(outside)
+    with pytest.raises(IndexError, match="rows: expected 4 bools, one for each sequence, got 3"):
+        packed.take([True, False, True])
+    for wrong in ([1.0], np.empty(0), 1, None, "a", [[0, 1]], [0, None]):
+        with pytest.raises(TypeError, match="rows: expected a row of integers or bools, got shape"):
+            packed.take(wrong)
+    for index in (4, -5, np.int64(4), np.array(4)):
+        with pytest.raises(IndexError, match="index: expected a place among 4 sequences, got"):
+            packed[index]
+    for index in ((0, 1), True, None, 1.0):
+        with pytest.raises(TypeError, match=r"(index|rows): expected"):
+            packed[index]
+    np.testing.assert_array_equal(packed[np.array(2)], packed[2])
+
+
 def test_gradients_pass_through_padding_and_choosing():
     values = GENERATOR.normal(size=(3, 2))
     weights = GENERATOR.normal(size=(2, 2, 2))

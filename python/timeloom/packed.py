@@ -138,14 +138,20 @@ class Packed:
         return iter(self.split())
 
     def __getitem__(self, index: Any) -> Any:
-        """One sequence by an integer; a Packed of some by a slice or an array of integers.
+        """One sequence by an integer; a Packed of some by a slice, or by what `take` takes.
 
         Raises:
             IndexError: If there is no such sequence.
+            TypeError: If index is anything else.
         """
+        if isinstance(index, np.ndarray) and index.ndim == 0:
+            index = index[()]
         offsets = self.offsets
-        if isinstance(index, (int, np.integer)):
-            place = range(len(self))[index]
+        if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
+            place = int(index)
+            if not -len(self) <= place < len(self):
+                raise IndexError(f"index: expected a place among {len(self)} sequences, got {place}")
+            place %= len(self)
             return self.values[int(offsets[place]) : int(offsets[place + 1])]
         if isinstance(index, slice):
             places = range(len(self))[index]
@@ -153,15 +159,25 @@ class Packed:
                 start, stop = places.start, max(places.start, places.stop)
                 return Packed(self.values[int(offsets[start]) : int(offsets[stop])], self.lengths[start:stop])
             index = np.array(places, dtype=np.int64)
+        if isinstance(index, tuple):
+            raise TypeError(f"index: expected one for the sequences, got {len(index)}: {index!r}")
         return self.take(index)
 
     def take(self, rows: Any) -> "Packed":
         """Returns the sequences at these places, in that order.
 
         Args:
-            rows: Integers, shape [n].
+            rows: Integers, shape [n], of which negative ones count from the end; or a bool for each sequence.
+
+        Raises:
+            IndexError: If there is no such sequence, or a bool too many or too few.
+            TypeError: If rows is no row of integers or bools.
+
+        Example:
+            >>> Packed(np.arange(3.0), [1, 2]).take([-1, 0]).values
+            array([1., 2., 0.])
         """
-        places = np.asarray(rows)
+        places = self._places(rows)
         lengths = self.lengths[places]
         offsets = self.offsets
         starts, stops = offsets[places].tolist(), offsets[places + 1].tolist()
@@ -171,6 +187,25 @@ class Packed:
             return Packed(self.values[np.concatenate(steps) if steps else np.empty(0, np.int64)], lengths)
         parts = [self.values[start:stop] for start, stop in zip(starts, stops, strict=True)]
         return Packed(np.concatenate(parts) if parts else self.values[:0], lengths)
+
+    def _places(self, rows: Any) -> NDArray[np.int64]:
+        """Returns rows as places counted from the front."""
+        chosen = np.asarray(rows)
+        if chosen.ndim == 1 and chosen.size == 0 and not isinstance(rows, np.ndarray):
+            chosen = chosen.astype(np.int64)
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iub":
+            raise TypeError(
+                f"rows: expected a row of integers or bools, got shape {chosen.shape} of dtype {chosen.dtype}"
+            )
+        count = len(self)
+        if chosen.dtype.kind == "b":
+            if chosen.size != count:
+                raise IndexError(f"rows: expected {count} bools, one for each sequence, got {chosen.size}")
+        elif chosen.size and not (chosen.min() >= -count and chosen.max() < count):
+            worst = chosen.min() if chosen.min() < -count else chosen.max()
+            raise IndexError(f"rows: expected places among {count} sequences, got {worst}")
+        found: NDArray[np.int64] = np.arange(count)[chosen]
+        return found
 
     def split(self) -> list[Any]:
         """Returns the sequences as a list of arrays, views of the values."""
