@@ -147,15 +147,14 @@ struct RnnBackward {
   SequenceView<const Scalar> d_outputs;  // laid out as the outputs of every step; data null: none
   Scalar* d_states[kMaxStates];          // workspace [B, padded_units]: in d final, out d initial states
   Scalar* d_operand;                     // workspace of a second phase [B, padded_units]; else null
-  Scalar* d_accumulators;                // workspace [P][chunk_rows][width of a panel], or by gate (see
-                           // rnn_backward_rows.h), zeroed if a gate panel is part empty
-  Scalar* d_inputs;            // laid out as inputs.data, valid rows overwritten; null: not wanted
-  Scalar* d_kernel;            // [F, input_gates * U], zeroed by the caller, added to
+  Scalar* d_accumulators;  // workspace [P][chunk_rows][width of a panel], or by gate (rnn_backward_rows.h),
+                           // zeroed if a gate panel is part empty
+  Scalar* d_inputs;        // laid out as inputs.data, valid rows overwritten; null: not wanted
+  Scalar* d_kernel;        // [F, input_gates * U], zeroed by the caller, added to
   Scalar* d_recurrent_kernel;  // [U, state_gates * U], likewise
   Scalar* d_bias;              // [bias_rows, gates * U] likewise, or null
   Scalar* dropped_inputs;      // workspace [input_gates][chunk_rows][F]; null without input_dropout
-  Scalar* dropped_states;      // workspace [state_gates][chunk_rows][U]; null without
-                               // recurrent_dropout
+  Scalar* dropped_states;      // workspace [state_gates][chunk_rows][U]; null without recurrent_dropout
   Scalar* scratch;             // workspace [threads][thread_scratch]
   const Scalar** rows;         // workspace [threads][kRowPointers][chunk_rows]
 };
