@@ -215,3 +215,53 @@ def test_failed_call_leaves_the_states_as_they_were():
     with pytest.raises(ValueError, match="mask: expected shape"):
         layer(inputs(), mask=np.ones((BATCH, 2)))
     np.testing.assert_array_equal(layer.states[0].numpy(), held)
+
+
+def test_refused_states_of_bidirectional_leave_both_layers_as_they_were():
+    layer = Bidirectional(LSTM(UNITS, stateful=True))
+    layer(inputs())
+    held = [state.numpy() for state in layer.states]
+    good, bad = np.full((BATCH, UNITS), 0.5), np.zeros((BATCH, UNITS + 1))
+    calls = [lambda states: layer.reset_states(states), lambda states: layer(inputs(), initial_state=states)]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"initial_state: expected shape \(4, 2\), got \(4, 3\)"):
+            call([good, good, good, bad])
+        for count in (2, 3, 6):
+            with pytest.raises(
+                ValueError, match=f"initial_state: expected 4, .* for 'bidirectional.*, got {count}"
+            ):
+                call([good] * count)
+    with pytest.raises(ValueError, match="initial_state: expected shape"):
+        layer.reset_states([good[:1], good[:1], good[:1], good], rows=[0])
+    for state, before in zip(layer.states, held, strict=True):
+        np.testing.assert_array_equal(state.numpy(), before)
+
+
+def test_failed_backward_layer_leaves_the_states_of_the_forward_layer_as_they_were():
+    class Failing(GRU):
+        def call(self, sequences, **more):
+            if self.fails:
+                raise KeyboardInterrupt
+            return super().call(sequences, **more)
+
+    backward = Failing(UNITS, stateful=True, go_backwards=True)
+    backward.fails = False
+    layer = Bidirectional(GRU(UNITS, stateful=True), backward_layer=backward)
+    layer(inputs())
+    held = [state.numpy() for state in layer.states]
+    backward.fails = True
+    with pytest.raises(KeyboardInterrupt):
+        layer(inputs())
+    for state, before in zip(layer.states, held, strict=True):
+        np.testing.assert_array_equal(state.numpy(), before)
+
+
+def test_layers_of_different_numbers_of_states_share_out_the_initial_states():
+    layer = Bidirectional(LSTM(UNITS), backward_layer=GRU(UNITS, go_backwards=True))
+    h, c, other = (np.full((BATCH, UNITS), fill, "float32") for fill in (0.1, 0.2, 0.3))
+    found = layer(inputs(), initial_state=[h, c, other])
+    expected = [
+        layer.forward_layer(inputs(), initial_state=[h, c]),
+        layer.backward_layer(inputs(), initial_state=other),
+    ]
+    np.testing.assert_array_equal(found, np.concatenate(expected, axis=-1))

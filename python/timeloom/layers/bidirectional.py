@@ -1,5 +1,6 @@
 """Bidirectional: a recurrent layer once in each direction of time."""
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 from typing import Any, Self
@@ -12,7 +13,7 @@ from timeloom.layers.loop import nest_paths
 from timeloom.layers.rnn import RNN
 from timeloom.layers.saved import classes_of, restored, saved
 from timeloom.layers.shapes import Shape
-from timeloom.layers.states import call_inputs, flatten
+from timeloom.layers.states import call_inputs, check_states, flatten, states_or_as_before
 from timeloom.packed import Packed
 
 __all__ = ["Bidirectional"]
@@ -192,18 +193,22 @@ class Bidirectional(Layer):
         if not self.stateful:
             raise AttributeError(f"stateful: expected True for {self.name!r}, got False")
         one, other = self._halves(states)
-        self.forward_layer.reset_states(one, rows=rows)
-        self.backward_layer.reset_states(other, rows=rows)
+        with states_or_as_before(self):
+            self.forward_layer.reset_states(one, rows=rows)
+            self.backward_layer.reset_states(other, rows=rows)
 
     def _halves(self, states: Any) -> tuple[Any, Any]:
+        """The states of each layer, their number checked where both layers say it."""
         if states is None:
             return None, None
         states = flatten(states)
-        if len(states) % 2:
-            raise ValueError(
-                f"initial_state: expected those of two layers for {self.name!r}, got {len(states)}"
-            )
-        half = len(states) // 2
+        counts = [getattr(layer, "_state_count", 0) for layer in self._layers()]
+        known = all(counts)
+        half = counts[0] if known else len(states) // 2
+        expected = sum(counts) if known else 2 * half
+        if len(states) != expected:
+            words = f"{expected}, those of two layers," if known else "those of two layers"
+            raise ValueError(f"initial_state: expected {words} for {self.name!r}, got {len(states)}")
         return states[:half], states[half:]
 
     # ---- calling ------------------------------------------------------------------------------------------
@@ -223,11 +228,21 @@ class Bidirectional(Layer):
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
     ) -> Any:
+        halves = list(self._halves(initial_state))
+        if initial_state is not None:
+            # All of them before the first layer runs.
+            for i, layer in enumerate(self._layers()):
+                if isinstance(layer, RNN):
+                    halves[i] = check_states(layer, layer._sizes, halves[i], len(sequences), layer.dtype)
+        with states_or_as_before(self) if self.stateful else contextlib.nullcontext():
+            return self._run_both(sequences, halves, mask, training)
+
+    def _run_both(self, sequences: Any, halves: list[Any], mask: Any, training: bool) -> Any:
         found = []
         # A layer of ours writes its outputs in the order of time by itself.
         backward = self.backward_layer
         ordered = isinstance(backward, RNN) and type(backward).call is RNN.call and backward.go_backwards
-        for layer, states in zip(self._layers(), self._halves(initial_state), strict=True):
+        for layer, states in zip(self._layers(), halves, strict=True):
             given = {"initial_state": states, "mask": mask}
             more: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
             if ordered and layer is backward:
