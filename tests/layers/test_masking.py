@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from timeloom import GradientTape, Packed, Sequential, layers, ops
-from timeloom.layers import Activation, Dense, Dropout, Embedding, Flatten, Layer, Masking
+from timeloom.layers import Activation, Dense, Dropout, Embedding, Flatten, Layer, Masking, TimeDistributed
 
 GENERATOR = np.random.default_rng(0)
 MASK = np.array([[True, True, False], [True, False, False]])
@@ -47,6 +47,14 @@ def test_masking_ignores_the_mask_that_came():
     x = np.ones((2, 3, 1))
     x[0, 0] = 0
     assert Masking().compute_mask(x, MASK).tolist() == [[False, True, True], [True, True, True]]
+
+
+def test_sequences_without_padding_have_no_mask():
+    words = Packed(np.array([3, 1, 2]), [2, 1])
+    assert Embedding(4, 2, mask_zero=True).compute_mask(words) is None
+    vectors = words.with_values(np.ones((3, 2)))
+    assert Masking().compute_mask(vectors) is None
+    assert TimeDistributed(Masking()).compute_mask(vectors) is None
 
 
 def test_embedding_masks_index_zero_only_if_told():

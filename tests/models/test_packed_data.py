@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from timeloom import GradientTape, Input, Model, Packed, Sequential, losses, utils
-from timeloom.layers import Activation, Dense, Dropout, Embedding, Flatten, Layer, Masking
+from timeloom.layers import GRU, Activation, Dense, Dropout, Embedding, Flatten, Layer, Masking
 from timeloom.optimizers import SGD, Adam
 
 GENERATOR = np.random.default_rng(0)
@@ -242,6 +242,28 @@ def test_models_written_as_a_class_take_sequences():
     history = model.fit(X, LABELS, epochs=5, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
     assert [row.shape for row in model.predict(X, verbose=0)] == [(length, 3) for length in LENGTHS]
+
+
+def test_models_written_as_a_class_ask_their_layers_for_a_mask():
+    class Tagger(Model):
+        def __init__(self):
+            super().__init__()
+            self.words = Embedding(9, 4, mask_zero=True)
+            self.context = GRU(8, return_sequences=True)
+
+        def call(self, inputs, training=False):
+            mask = self.compute_mask(inputs)
+            return self.context(self.words(inputs), mask=mask, training=training)
+
+        def compute_mask(self, inputs, mask=None):
+            return self.words.compute_mask(inputs)
+
+    model = Tagger()
+    whole = model.predict(np.array([[3, 1, 4], [2, 0, 0]]), verbose=0)
+    first, second = model.predict([np.array([3, 1, 4]), np.array([2])], verbose=0)
+    # The same three products of eight terms at most, in another order.
+    np.testing.assert_allclose(first, whole[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(second, whole[1, :1], rtol=1e-5, atol=1e-6)
 
 
 def test_steps_of_ones_own_get_packed_batches():

@@ -11,6 +11,7 @@ from timeloom.arrays import real_array
 from timeloom.autograd import value
 from timeloom.layers.base import Layer
 from timeloom.layers.shapes import Shape
+from timeloom.packed import Packed
 
 __all__ = ["Embedding"]
 
@@ -113,8 +114,11 @@ class Embedding(Layer):
         return ops.embedding(inputs, self.embeddings)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:  # noqa: ARG002
-        """Returns where the index is not 0, with mask_zero; None otherwise."""
-        if not self.mask_zero:
+        """Returns where the index is not 0, with mask_zero; None otherwise, and for a Packed.
+
+        A Packed has no padding to mask, and a call refuses one that holds an index 0.
+        """
+        if not self.mask_zero or isinstance(inputs, Packed):
             return None
         indices = np.asarray(value(inputs))
         # A fraction below 1 is cut off to index 0.

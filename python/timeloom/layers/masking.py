@@ -9,6 +9,7 @@ from timeloom.autograd import value
 from timeloom.layers.base import Layer
 from timeloom.layers.running import Mask
 from timeloom.layers.shapes import Shape
+from timeloom.packed import Packed
 
 __all__ = ["Masking"]
 
@@ -56,13 +57,19 @@ class Masking(Layer):
         self.mask_value = number("mask_value", mask_value)
         super().__init__(**kwargs)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Mask:  # noqa: ARG002
-        """Returns the mask that the inputs themselves say; the one that came with them is not looked at."""
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Mask | None:  # noqa: ARG002
+        """Returns the mask that the inputs themselves say; the one that came with them is not looked at.
+
+        None for a Packed: it has no padding to mask, and a call refuses one with a timestep of mask_value.
+        """
+        return None if isinstance(inputs, Packed) else self._valid(inputs)
+
+    def _valid(self, inputs: Any) -> Mask:
         found: Mask = np.any(value(inputs) != self.mask_value, axis=-1)
         return found
 
     def call(self, inputs: Any) -> Any:
-        valid = self.compute_mask(inputs)
+        valid = self._valid(inputs)
         if self.mask_value == 0.0 or valid.all():
             return inputs
         return np.where(valid[..., np.newaxis], inputs, inputs.dtype.type(0))

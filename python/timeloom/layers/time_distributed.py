@@ -106,7 +106,9 @@ class TimeDistributed(Layer):
             self.layer._activity_loss = self.layer.activity_penalty(outputs, mask, batch)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Returns the mask [batch, timesteps]; one of more axes as the layer leaves it."""
+        """Returns the mask [batch, timesteps]; one of more axes as the layer leaves it; None for a Packed."""
+        if isinstance(inputs, Packed):
+            return None
         if mask is not None and mask.ndim == 2:
             return mask
         if mask is None and not self.layer.supports_masking:
