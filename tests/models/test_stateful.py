@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from timeloom import Input, Model, Sequential
-from timeloom.layers import GRU, LSTM, Dense
+from timeloom.layers import GRU, LSTM, RNN, Dense, Masking
 from timeloom.optimizers import SGD
 
 X = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")
@@ -19,6 +19,16 @@ def stateful(timesteps=3, batch=2):
             Dense(1),
         ]
     )
+
+
+class Going(Model):
+    def __init__(self):
+        super().__init__()
+        self.memory = LSTM(4, stateful=True)
+        self.top = Dense(1)
+
+    def call(self, inputs, training=False):
+        return self.top(self.memory(inputs, training=training))
 
 
 def test_states_go_on_until_they_are_reset():
@@ -77,15 +87,6 @@ def test_stateful_models_need_one_size_of_batch():
 
 
 def test_models_written_as_a_class_keep_states_once_called():
-    class Going(Model):
-        def __init__(self):
-            super().__init__()
-            self.memory = LSTM(4, stateful=True)
-            self.top = Dense(1)
-
-        def call(self, inputs, training=False):
-            return self.top(self.memory(inputs, training=training))
-
     model = Going()
     model.compile(SGD(0.0), "mse")
     y = np.zeros((2, 1))
@@ -103,3 +104,62 @@ def test_models_without_states_have_nothing_to_reset():
     first = model.predict(X, verbose=0)
     model.reset_states()
     np.testing.assert_array_equal(model.predict(X, verbose=0), first)
+
+
+def states_of(model):
+    parts = [part for part in model.flat_parts() if isinstance(part, RNN)]
+    return [state.numpy() for part in parts for state in part.states or []]
+
+
+def assert_states(model, expected):
+    for found, before in zip(states_of(model), expected, strict=True):
+        np.testing.assert_array_equal(found, before)
+
+
+def test_questions_about_shapes_and_masks_leave_the_states_as_they_were():
+    model = Going()
+    assert model.compute_output_shape((2, 6, 3)) == (2, 1)
+    assert len(states_of(model)) == 2
+    assert not any(state.any() for state in states_of(model))
+    model(X)
+    held = states_of(model)
+    assert any(state.any() for state in held)
+    assert model.output_shape == (2, 1)
+    assert model.compute_output_shape((None, 6, 3)) == (None, 1)
+    assert_states(model, held)
+    model = Sequential([Input(batch_shape=(2, 6, 3)), Masking(), LSTM(4, stateful=True), Dense(1)])
+    model(X)
+    held = states_of(model)
+    assert model.compute_mask(X) is None
+    assert_states(model, held)
+
+
+def test_mask_of_an_unbuilt_model_is_refused():
+    with pytest.raises(ValueError, match="compute_mask: expected a built model, got 'sequential"):
+        Sequential([Masking(), GRU(4)]).compute_mask(X)
+
+
+@pytest.mark.parametrize("name", ["train_on_batch", "test_on_batch"])
+def test_metric_that_fails_leaves_the_states_as_they_were(name):
+    def fails(y_true, y_pred):
+        raise KeyboardInterrupt
+
+    model = stateful()
+    model.compile("sgd", "mse", metrics=[fails])
+    model.predict(X[:, :3], batch_size=2, verbose=0)
+    held, weights = states_of(model), model.get_weights()
+    with pytest.raises(KeyboardInterrupt):
+        getattr(model, name)(X[:, :3], np.zeros((2, 1)))
+    assert_states(model, held)
+    for found, before in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(found, before)
+
+
+def test_loss_of_no_weight_leaves_the_states_as_they_were():
+    model = stateful()
+    model.compile("sgd", lambda y_true, y_pred: np.zeros(len(y_true), "float32"))
+    model.predict(X[:, :3], batch_size=2, verbose=0)
+    held = states_of(model)
+    with pytest.raises(ValueError, match="loss: expected a loss that depends on the trainable weights"):
+        model.train_on_batch(X[:, :3], np.zeros((2, 1)))
+    assert_states(model, held)

@@ -189,6 +189,7 @@ class Bidirectional(Layer):
 
         Raises:
             AttributeError: If the layers are not stateful.
+            ValueError: If states or rows do not fit. Both layers are as before.
         """
         if not self.stateful:
             raise AttributeError(f"stateful: expected True for {self.name!r}, got False")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from timeloom.arguments import positive_integer
 from timeloom.arrays import real_array, shape_text
@@ -22,6 +23,7 @@ __all__ = [
     "mapped",
     "pack_like",
     "state_sizes",
+    "states_kept",
     "states_or_as_before",
     "step_mask",
     "zero_states",
@@ -154,15 +156,50 @@ def states_or_as_before(owner: Any) -> Iterator[None]:
     Args:
         owner: A layer or model, with flat_parts().
     """
-    parts = [part for part in owner.flat_parts() if getattr(part, "stateful", False)]
-    found = {id(state): state for part in parts for state in flatten(getattr(part, "states", None))}
-    held = [(state, state.numpy()) for state in found.values() if isinstance(state, Variable)]
+    held = _held_states(owner)
     try:
         yield
     except BaseException:
-        for state, before in held:
-            state.assign(before)
+        _put_back(held)
         raise
+
+
+@contextlib.contextmanager
+def states_kept(owner: Any) -> Iterator[None]:
+    """Puts the states of stateful layers back however the with block ends; new ones begin anew.
+
+    Args:
+        owner: A layer or model, with flat_parts().
+    """
+    held = _held_states(owner)
+    try:
+        yield
+    finally:
+        before = {id(state) for state, _ in held}
+        for part in _stateful_parts(owner):
+            states = [
+                state for state in flatten(getattr(part, "states", None)) if isinstance(state, Variable)
+            ]
+            if hasattr(part, "get_initial_state") and not before.issuperset(map(id, states)):
+                first = flatten(part.get_initial_state(states[0].shape[0]))
+                _put_back(list(zip(states, map(value, first), strict=True)))
+        _put_back(held)
+
+
+def _stateful_parts(owner: Any) -> list[Any]:
+    return [part for part in owner.flat_parts() if getattr(part, "stateful", False)]
+
+
+def _held_states(owner: Any) -> list[tuple[Variable, NDArray[Any]]]:
+    """The states of stateful layers, each with a copy of what it holds."""
+    parts = _stateful_parts(owner)
+    found = {id(state): state for part in parts for state in flatten(getattr(part, "states", None))}
+    return [(state, state.numpy()) for state in found.values() if isinstance(state, Variable)]
+
+
+def _put_back(held: list[tuple[Variable, NDArray[Any]]]) -> None:
+    for state, before in held:
+        state.assign(before)
 
 
 def step_mask(mask: Any, batch: int, timesteps: int) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -6,7 +6,7 @@ from typing import Any
 from timeloom.arguments import not_implemented
 from timeloom.layers import Layer
 from timeloom.layers.shapes import Shape
-from timeloom.layers.states import flatten
+from timeloom.layers.states import flatten, states_kept
 from timeloom.models.summary import summary_lines
 from timeloom.models.trainer import Trainer
 
@@ -80,26 +80,29 @@ class Model(Trainer):
     def compute_output_shape(self, input_shape: Shape) -> Any:
         """Returns the shape of the outputs for inputs of that shape, found by a call on zeros.
 
+        The states of its layers stay as they are.
+
         Raises:
             ValueError: If a layer is stateful and has not seen a batch, whose size it keeps.
         """
-        if not self.stateful or input_shape[0] is not None:
+        if not self.stateful:
             return super().compute_output_shape(input_shape)
-        states = [
-            state
-            for part in self.flat_parts()
-            if part is not self and getattr(part, "stateful", False)
-            for state in flatten(getattr(part, "states", None) or [])
-        ]
-        if not states:
-            raise ValueError(
-                f"stateful: expected {self.name!r} to be called on a batch first, whose size its layers keep"
-            )
-        held = [state.numpy() for state in states]
-        found = super().compute_output_shape((states[0].shape[0], *input_shape[1:]))
-        for state, before in zip(states, held, strict=True):
-            state.assign(before)
-        return (None, *found[1:])
+        with states_kept(self):
+            if input_shape[0] is not None:
+                return super().compute_output_shape(input_shape)
+            states = [
+                state
+                for part in self.flat_parts()
+                if part is not self and getattr(part, "stateful", False)
+                for state in flatten(getattr(part, "states", None) or [])
+            ]
+            if not states:
+                raise ValueError(
+                    f"stateful: expected {self.name!r} to be called on a batch first, whose size its layers "
+                    "keep"
+                )
+            found = super().compute_output_shape((states[0].shape[0], *input_shape[1:]))
+            return (None, *found[1:])
 
     @property
     def _builds_with_batch(self) -> bool:  # type: ignore[override]

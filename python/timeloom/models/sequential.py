@@ -9,6 +9,7 @@ from timeloom import layers as layers_module
 from timeloom.arrays import shape_text
 from timeloom.layers import InputLayer, KerasTensor, Layer
 from timeloom.layers.shapes import Shape, full_shape
+from timeloom.layers.states import states_kept
 from timeloom.models.batches import Samples
 from timeloom.models.model import Model
 from timeloom.packed import Packed
@@ -261,8 +262,19 @@ class Sequential(Model):
         return self._through_layers(inputs, training, mask)[0]
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Returns the mask of the outputs; it runs every layer, as a mask may depend on what one computes."""
-        return self._through_layers(inputs, False, mask)[1]
+        """Returns the mask of the outputs; it runs every layer, as a mask may depend on what one computes.
+
+        The states of stateful layers stay as they are.
+
+        Raises:
+            ValueError: If the model has not been built.
+        """
+        if not self.built:
+            raise ValueError(
+                f"compute_mask: expected a built model, got {self.name!r} before its first data: call build()"
+            )
+        with states_kept(self):
+            return self._through_layers(inputs, False, mask)[1]
 
     def run_with_mask(self, inputs: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         own_call = type(self).call is not Sequential.call

@@ -260,30 +260,34 @@ class Steps(Layer):
         x, y, weights = data
         assert self.optimizer is not None
         variables = self._step_weights
-        kept = states_or_as_before(self) if self._step_is_stateful else contextlib.nullcontext()
-        with kept, GradientTape() as tape:
-            tape._adopt(x.values if isinstance(x, Packed) else x)
-            outcome = self._outcome(x, y, weights, training=True)
-        loss = outcome.loss
-        pairs = []
-        if variables:
-            if isinstance(loss, TracedArray):
-                found = tape.gradient(loss, variables, unconnected_gradients="none")
-                pairs = [(g, v) for g, v in zip(found, variables, strict=True) if g is not None]
-            if not pairs:
-                raise ValueError(
-                    f"loss: expected a loss that depends on the trainable weights of {self.name!r}, "
-                    "got one that depends on none of them"
-                )
-        self._measure(outcome)
-        if pairs:
-            self.optimizer.step([g for g, _ in pairs], [v for _, v in pairs])
+        with self._states_or_as_before():
+            with GradientTape() as tape:
+                tape._adopt(x.values if isinstance(x, Packed) else x)
+                outcome = self._outcome(x, y, weights, training=True)
+            loss = outcome.loss
+            pairs = []
+            if variables:
+                if isinstance(loss, TracedArray):
+                    found = tape.gradient(loss, variables, unconnected_gradients="none")
+                    pairs = [(g, v) for g, v in zip(found, variables, strict=True) if g is not None]
+                if not pairs:
+                    raise ValueError(
+                        f"loss: expected a loss that depends on the trainable weights of {self.name!r}, "
+                        "got one that depends on none of them"
+                    )
+            self._measure(outcome)
+            if pairs:
+                self.optimizer.step([g for g, _ in pairs], [v for _, v in pairs])
         return self.metric_results()
 
     def test_step(self, data: Batch) -> dict[str, float]:
         """Evaluates one batch; arguments and result as train_step."""
-        self._measure(self._outcome(*data, training=False))
+        with self._states_or_as_before():
+            self._measure(self._outcome(*data, training=False))
         return self.metric_results()
+
+    def _states_or_as_before(self) -> contextlib.AbstractContextManager[None]:
+        return states_or_as_before(self) if self._step_is_stateful else contextlib.nullcontext()
 
     def predict_step(self, x: Samples) -> Any:
         """Returns the outputs for one batch."""
