@@ -132,6 +132,41 @@ def test_lengths_and_shapes_that_do_not_fit_are_refused():
         packed.with_values(np.ones((4, 2)))
 
 
+def test_lengths_whose_sum_wraps_around_are_refused():
+    # In 64 bits these add up to 0, 0 and 2.
+    for lengths in ([2**62] * 4, np.array([2**63, 2**63], np.uint64), np.array([2**64 - 1, 3], np.uint64)):
+        total = sum(int(length) for length in lengths)
+        with pytest.raises(ValueError, match=f"values: expected {total} timesteps, the sum of lengths, got"):
+            Packed(np.zeros((total % 2**64, 2)), lengths)
+
+
+def test_lengths_are_a_copy():
+    lengths = np.array([1, 2])
+    packed = Packed(np.arange(3.0), lengths)
+    lengths[:] = [2, 1]
+    assert packed.lengths.tolist() == [1, 2]
+    assert [len(row) for row in packed.split()] == [1, 2]
+
+
+def test_padding_is_a_number_of_the_dtype():
+    for values, wrong in (
+        (np.arange(3), np.nan),
+        (np.arange(3), 0.5),
+        (np.arange(3, dtype="uint8"), 300),
+        (np.arange(3, dtype="uint8"), -1),
+        (np.arange(3, dtype="int32"), np.inf),
+        (np.arange(3) > 0, 2),
+    ):
+        with pytest.raises(ValueError, match=f"value: expected a number that {values.dtype} holds"):
+            Packed(values, [1, 2]).pad(wrong)
+    for wrong in ("a", None, [1.0, 2.0], 1j):
+        with pytest.raises(ValueError, match="value: expected a number, got"):
+            Packed(np.zeros(3), [1, 2]).pad(wrong)
+    assert np.isnan(Packed(np.arange(3.0), [1, 2]).pad(np.nan)[0][0, 1])
+    padded, _ = Packed(np.arange(3, dtype="uint8"), [1, 2]).pad(255.0)
+    assert (padded.dtype, padded.tolist()) == (np.uint8, [[0, 255], [1, 2]])
+
+
 def test_numbers_are_taken_out_only_by_name():
     with pytest.raises(TypeError, match=r"Packed: expected pad\(\), split\(\) or values"):
         np.asarray(Packed(np.zeros(2), [1, 1]))

@@ -29,7 +29,7 @@ class Packed:
 
     Attributes:
         values: As given.
-        lengths: As int64.
+        lengths: A copy, as int64.
 
     Raises:
         ValueError: If lengths does not add up to the timesteps in values.
@@ -53,11 +53,14 @@ class Packed:
             raise TypeError(f"lengths: expected integers, got dtype {counts.dtype}")
         if counts.ndim != 1 or (counts.size and counts.min() < 0):
             raise ValueError(f"lengths: expected a row of integers of at least 0, got {lengths!r}")
-        if len(values.shape) == 0 or int(counts.sum()) != values.shape[0]:
+        # Sums of integers of 64 bits wrap around in silence; those of Python do not.
+        wraps = float(counts.sum(dtype=np.float64)) >= 2.0**62
+        total = sum(counts.tolist()) if wraps else int(counts.sum())
+        if len(values.shape) == 0 or total != values.shape[0]:
             got = "a single number" if len(values.shape) == 0 else f"{values.shape[0]} timesteps"
-            raise ValueError(f"values: expected {int(counts.sum())} timesteps, the sum of lengths, got {got}")
+            raise ValueError(f"values: expected {total} timesteps, the sum of lengths, got {got}")
         self.values = values
-        self.lengths: NDArray[np.int64] = counts.astype(np.int64, copy=False)
+        self.lengths: NDArray[np.int64] = counts.astype(np.int64)
         self._offsets: NDArray[np.int64] | None = None
 
     @classmethod
@@ -222,16 +225,20 @@ class Packed:
         """Fills every sequence up to the longest length, behind its timesteps.
 
         Args:
-            value: What to fill with. Default 0.0.
+            value: What to fill with: a number that the dtype of the values holds. Default 0.0.
 
         Returns:
             The array [batch, longest length, ...] of the same dtype, and its mask (bool, True where real).
+
+        Raises:
+            ValueError: If value is no number, or none of that dtype (NaN or a fraction among integers).
 
         Example:
             >>> Packed(np.arange(3.0), [1, 2]).pad(-1.0)[0]
             array([[ 0., -1.],
                    [ 1.,  2.]])
         """
+        value = _filling(value, self.dtype)
         mask = self.mask()
         followed = isinstance(self.values, Operand)
         if followed:
@@ -243,3 +250,18 @@ class Packed:
         padded = np.full((*mask.shape, *self.values.shape[1:]), value, self.dtype)
         padded[mask] = plain(self.values)
         return padded, mask
+
+
+def _filling(number: Any, dtype: np.dtype[Any]) -> Any:
+    """Returns a number as one of the dtype, or refuses it."""
+    filling = np.asarray(number)
+    if filling.ndim or filling.dtype.kind not in "fiub":
+        raise ValueError(f"value: expected a number, got {number!r}")
+    if dtype.kind not in "iub":
+        return number
+    # Casts of what does not fit warn, or wrap around in silence; the comparison finds both.
+    with np.errstate(invalid="ignore"):
+        held = filling.astype(dtype)
+    if held != filling:
+        raise ValueError(f"value: expected a number that {dtype} holds, as the values do, got {number!r}")
+    return held

@@ -27,8 +27,9 @@ def pack(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     """Puts sequences one behind the other.
 
-    What padding would add is neither stored nor computed: a recurrent layer takes values and lengths as they
-    are. `unpack` takes them apart again, `gather` picks a batch out of them.
+    What padding would add is neither stored nor computed: a recurrent layer takes ``Packed(*pack(...))``, and
+    ops.recurrent takes values and lengths as they are. `unpack` takes them apart again, `gather` picks a
+    batch out of them.
 
     Args:
         sequences: list (or tuple, or array) of sequences. A sequence is a list, tuple, range or array of
