@@ -158,7 +158,7 @@ def test_size_of_the_batch_must_be_known_and_stay(name):
         Sequential([MAKERS[name](stateful=True)]).predict(inputs(), verbose=0)
     model = Sequential([MAKERS[name](stateful=True, batch_input_shape=SHAPE)])
     with pytest.raises(ValueError, match=f"inputs: expected {BATCH} rows"):
-        model.predict(inputs()[:3], verbose=0)
+        model.predict_on_batch(inputs()[:3])
     states = [state.numpy() for state in flat(model.layers[0].states)]
     assert not any(state.any() for state in states)
 

@@ -74,7 +74,7 @@ def test_states_go_on_through_epochs_validation_and_evaluation():
 def test_stateful_models_need_one_size_of_batch():
     model = stateful()
     with pytest.raises(ValueError, match=r"inputs: expected 2 rows for 'lstm.*', which is stateful, got 1"):
-        model.predict(X[:1, :3], verbose=0)
+        model.predict_on_batch(X[:1, :3])
     with pytest.raises(ValueError, match="batch_shape: expected the size of the batch for 'lstm"):
         Sequential([Input((3, 3)), LSTM(4, stateful=True)])
     for inner in (LSTM(4, stateful=True), Sequential([LSTM(4, stateful=True)])):
@@ -163,3 +163,73 @@ def test_loss_of_no_weight_leaves_the_states_as_they_were():
     with pytest.raises(ValueError, match="loss: expected a loss that depends on the trainable weights"):
         model.train_on_batch(X[:, :3], np.zeros((2, 1)))
     assert_states(model, held)
+
+
+MANY, ZEROS = np.random.default_rng(1).normal(size=(8, 3, 3)).astype("float32"), np.zeros((8, 1))
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (
+            lambda m: m.fit(MANY[:6], ZEROS[:6], batch_size=4, verbose=0),
+            "x: expected a multiple of 4 .* got 6",
+        ),
+        (lambda m: m.fit(MANY[:6], ZEROS[:6], verbose=0), "x: expected a multiple of 4 samples"),
+        (lambda m: m.fit(MANY, ZEROS, batch_size=8, verbose=0), "batch_size: expected 4 .* got 8"),
+        (lambda m: m.fit(MANY, ZEROS, batch_size=3, verbose=0), "batch_size: expected 4 .* got 3"),
+        (
+            lambda m: m.fit(MANY[:6], ZEROS[:6], steps_per_epoch=1, epochs=2, verbose=0),
+            "x: expected a multiple of 4 samples",
+        ),
+        (
+            lambda m: m.fit(MANY, ZEROS, validation_split=0.25, verbose=0),
+            "validation_split: expected a multiple of 4 .* got 2",
+        ),
+        (
+            lambda m: m.fit(MANY[:6], ZEROS[:6], validation_split=0.3, verbose=0),
+            "validation_split: expected a multiple of 4",
+        ),
+        (
+            lambda m: m.fit(MANY, ZEROS, validation_data=(MANY[:6], ZEROS[:6]), verbose=0),
+            "validation_x: expected a multiple of 4 .* got 6",
+        ),
+        (
+            lambda m: m.fit(
+                MANY, ZEROS, validation_data=(MANY, ZEROS), validation_batch_size=2, batch_size=4, verbose=0
+            ),
+            "validation_batch_size: expected 4 .* got 2",
+        ),
+        (lambda m: m.evaluate(MANY[:6], ZEROS[:6], verbose=0), "x: expected a multiple of 4 .* got 6"),
+        (lambda m: m.evaluate(MANY, ZEROS, batch_size=5, verbose=0), "batch_size: expected 4 .* got 5"),
+        (lambda m: m.predict(MANY[:6], verbose=0), "x: expected a multiple of 4 .* got 6"),
+        (lambda m: m.predict(MANY[:6], batch_size=5, verbose=0), "batch_size: expected 4 .* got 5"),
+    ],
+)
+def test_batches_of_another_size_are_refused_before_the_first(run, words):
+    model = stateful(batch=4)
+    model.compile("sgd", "mse")
+    model.predict(MANY, verbose=0)
+    held, weights = states_of(model), model.get_weights()
+    with pytest.raises(ValueError, match=words):
+        run(model)
+    assert_states(model, held)
+    assert model.optimizer.iterations == 0
+    for found, before in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(found, before)
+
+
+def test_stateful_models_take_batches_of_the_size_they_were_built_for():
+    model, other = stateful(batch=4), stateful(batch=4)
+    other.set_weights(model.get_weights())
+    found = model.predict(MANY, verbose=0)
+    np.testing.assert_array_equal(found, other.predict(MANY, batch_size=4, verbose=0))
+    model.compile(SGD(0.0), "mse")
+    # The samples left over are not reached.
+    model.fit(MANY[:6], ZEROS[:6], steps_per_epoch=1, validation_data=(MANY, ZEROS), shuffle=False, verbose=0)
+    model.evaluate(MANY[:6], ZEROS[:6], steps=1, verbose=0)
+    # One batch of all samples, however many it might have.
+    model.predict(MANY[:4], batch_size=32, verbose=0)
+    for part in (MANY[:4], MANY[:4], MANY[4:], MANY[:4], MANY[:4]):
+        other.predict(part, verbose=0)
+    assert_states(model, states_of(other))

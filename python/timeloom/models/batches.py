@@ -70,6 +70,31 @@ class Batches:
         self._order: NDArray[np.intp] | None = None
         self._position = self.size
 
+    def check_rows(self, rows: int | None, name: str, epochs: int = 1, argument: str = "batch_size") -> None:
+        """Refuses batches of which one would have another number of samples than a stateful model takes.
+
+        Args:
+            rows: What the model takes. None: any number.
+            name: Of the data, for the message.
+            epochs: How many epochs go on where the one before stopped. Default 1.
+            argument: What said the size of the batches. Default ``"batch_size"``.
+
+        Raises:
+            ValueError: If there is such a batch.
+        """
+        if rows is None or self.size == 0 or self.size == rows <= self.batch_size:
+            return
+        if self.batch_size != rows:
+            raise ValueError(
+                f"{argument}: expected {rows} for a stateful model built for {rows} rows, "
+                f"got {self.batch_size}"
+            )
+        if self.size % rows and self.steps * epochs > self.size // rows:
+            raise ValueError(
+                f"{name}: expected a multiple of {rows} samples for a stateful model built for {rows} rows, "
+                f"got {self.size}"
+            )
+
     def restart(self) -> None:
         """Lets the next epoch begin with the first sample."""
         self._position = self.size

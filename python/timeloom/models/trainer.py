@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from timeloom.arguments import integer, positive_integer
+from timeloom.layers import RNN
+from timeloom.layers.states import flatten
 from timeloom.models.batches import Batch, Batches, split_validation
 from timeloom.models.callback_list import CallbackList
 from timeloom.models.hooks import History
@@ -48,7 +50,8 @@ class Trainer(Steps):
                 list of arrays that all have one length is no such list: np.stack makes an array of it.)
             y: Targets. For a model that returns sequences, and sequences of unequal lengths, a list of arrays
                 of those lengths.
-            batch_size: Positive integer. Default None: 32.
+            batch_size: Positive integer. Default None: 32; for a stateful model the size it was built for,
+                which every batch must have.
             epochs: Number of the last epoch. Default 1.
             verbose: ``"auto"`` or 1 for a bar, 2 for a line per epoch, 0 for silence. Default ``"auto"``.
             callbacks: List of Callbacks. Default None.
@@ -100,11 +103,21 @@ class Trainer(Steps):
                 data, held_out = split_validation(validation_split, data[0], data[1], data[2])
                 if class_weight is not None:
                     held_out = (held_out[0], held_out[1], None)
+            rows = _state_rows(self)
+            batch_size = batch_size or rows
             batches = Batches(data, batch_size, steps_per_epoch, shuffle)
+            source = "x"
             validation = None
             if held_out is not None:
                 size = validation_batch_size or batch_size
                 validation = Batches(held_out, size, validation_steps)
+                source = "x" if validation_data is not None else "validation_split"
+                validation.check_rows(
+                    rows,
+                    "validation_x" if source == "x" else source,
+                    argument="validation_batch_size" if validation_batch_size else "batch_size",
+                )
+            batches.check_rows(rows, source, max(0, epochs - initial_epoch))
             hooks = self._hooks(callbacks, verbose, epochs, batches.steps, add_history=True)
             history = hooks.history
             if history is None:
@@ -151,7 +164,7 @@ class Trainer(Steps):
         Args:
             x: Inputs.
             y: Targets.
-            batch_size: Positive integer. Default None: 32.
+            batch_size: As fit. Default None: as there.
             verbose: As fit.
             sample_weight: As fit.
             steps: Batches to take. Default None: all.
@@ -167,7 +180,10 @@ class Trainer(Steps):
         self.require_compiled("evaluate")
         verbose = check_verbose(verbose)
         with self.or_as_before():
-            batches = Batches(self.ready(x, y, sample_weight), batch_size, steps)
+            data = self.ready(x, y, sample_weight)
+            rows = _state_rows(self)
+            batches = Batches(data, rows if batch_size is None else batch_size, steps)
+            batches.check_rows(rows, "x")
             hooks = self._hooks(callbacks, verbose, 1, batches.steps)
             logs = self._test_loop(batches, hooks)
         return logs if return_dict else self._in_order(logs)
@@ -184,7 +200,7 @@ class Trainer(Steps):
 
         Args:
             x: Inputs.
-            batch_size: Positive integer. Default None: 32.
+            batch_size: As fit. Default None: as there.
             verbose: As fit.
             steps: Batches to take. Default None: all.
             callbacks: As fit.
@@ -199,14 +215,16 @@ class Trainer(Steps):
         verbose = check_verbose(verbose)
         with self.or_as_before():
             inputs = self.ready_inputs("x", x)
-            batches = Batches((inputs, None, None), batch_size, steps)
+            rows = _state_rows(self)
+            batches = Batches((inputs, None, None), rows if batch_size is None else batch_size, steps)
+            batches.check_rows(rows, "x")
             hooks = self._hooks(callbacks, verbose, 1, batches.steps)
             parts = []
             if len(inputs):
                 hooks.on_predict_begin()
-                for step, (rows, _, _) in enumerate(batches):
+                for step, (samples, _, _) in enumerate(batches):
                     hooks.on_predict_batch_begin(step)
-                    outputs = self.predict_step(rows)
+                    outputs = self.predict_step(samples)
                     parts.append(outputs)
                     hooks.on_predict_batch_end(step, {"outputs": outputs})
                 hooks.on_predict_end()
@@ -294,6 +312,17 @@ class Trainer(Steps):
         # A train_step of the user's own may return others.
         values = [logs[name] for name in (*known, *sorted(logs.keys() - set(known)))]
         return values[0] if len(values) == 1 else values
+
+
+def _state_rows(model: Steps) -> int | None:
+    """The samples that each batch of a stateful model must have; None: any number, or not known yet."""
+    parts = [part for part in model.flat_parts() if isinstance(part, RNN) and part.stateful]
+    found = {state.shape[0] for part in parts for state in flatten(part.states or [])}
+    shape = model.built_shape
+    if found and shape is not None and shape[0] is not None:
+        # A layer inside may have more rows: one for each timestep, say.
+        return int(shape[0])
+    return found.pop() if len(found) == 1 else None
 
 
 def check_verbose(verbose: Any) -> int:
