@@ -321,11 +321,78 @@ def test_layers_and_input_shapes_that_need_one_length_say_so():
         fixed.predict(X, verbose=0)
 
 
-def test_lists_of_arrays_of_one_length_mean_what_they_meant():
+def test_rows_of_features_are_no_sequences():
     model = by_step(masking=False)
-    with pytest.raises(ValueError, match=r"x: expected one array, got 2 \(np.stack joins"):
-        model.predict([X[3], X[4]], verbose=0)
     rows = [np.ones(3), np.zeros(3)]
     dense = Sequential([Dense(2)])
-    np.testing.assert_array_equal(dense.predict(rows, verbose=0), dense.predict(np.array(rows), verbose=0))
+    for given in (rows, rows, rows[:1]):
+        found = dense.predict(given, verbose=0)
+        np.testing.assert_array_equal(found, dense.predict(np.array(given), verbose=0))
     assert model.predict([padded(X)], verbose=0).shape == (10, 6, 3)
+
+
+@pytest.mark.parametrize("places", [[3], [3, 4]])
+def test_sequences_that_happen_to_have_one_length_are_sequences(places):
+    model, other = by_step(masking=False), by_step(masking=False)
+    x, y = [X[place] for place in places], [LABELS[place] for place in places]
+    weights = [WEIGHTS[place] for place in places]
+    array = model.predict(np.stack(x), verbose=0)
+    for given in (x, np.array([*x, None], dtype=object)[:-1]):
+        found = model.predict(given, verbose=0)
+        assert type(found) is list
+        for one, row in zip(found, array, strict=True):
+            np.testing.assert_array_equal(one, row)
+    for sample_weight, stacked in (
+        (None, None),
+        (ROW_WEIGHTS[places], ROW_WEIGHTS[places]),
+        (weights, np.stack(weights)),
+    ):
+        found = model.train_on_batch(x, y, sample_weight=sample_weight)
+        expected = other.train_on_batch(np.stack(x), np.stack(y), sample_weight=stacked)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+        # An array of targets or weights says the same.
+        found = model.test_on_batch(x, np.stack(y), sample_weight=stacked)
+        expected = other.test_on_batch(np.stack(x), np.stack(y), sample_weight=stacked)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    history = model.fit(X, LABELS, validation_data=(x, y), verbose=0).history
+    assert history["val_loss"][0] == pytest.approx(model.evaluate(x, y, verbose=0)[0])
+
+
+def test_one_sequence_before_and_after_the_first_data():
+    def model(first):
+        utils.set_random_seed(5)
+        return Sequential([*first, GRU(4), Dense(1)])
+
+    words = [np.array([1, 2, 3]), np.array([4, 5, 6])]
+    for first, rows in (([], [X[0]]), ([Input((None, 3))], [X[0]]), ([Embedding(9, 4)], words[:1])):
+        early, late = model(first), model(first)
+        expected = late.predict(np.stack(rows), verbose=0)
+        for each in (early, late):
+            np.testing.assert_allclose(each.predict(rows, verbose=0), expected, rtol=1e-5, atol=1e-6)
+        assert each.predict([], verbose=0).shape == (0, 1)
+    late.compile("sgd", "mse")
+    history = late.fit(words, np.ones(2), validation_data=(words[:1], np.ones(1)), verbose=0).history
+    assert list(history) == ["loss", "val_loss"]
+
+
+def test_layers_and_input_shapes_that_want_one_length_get_an_array():
+    utils.set_random_seed(5)
+    fixed = Sequential([Input((2, 3)), GRU(4, return_sequences=True), Flatten(), Dense(1)])
+    free = Sequential([GRU(4, return_sequences=True), Flatten(), Dense(1)])
+    free.predict(np.stack(X[3:5]), verbose=0)
+    for model in (fixed, free):
+        expected = model.predict(np.stack(X[3:5]), verbose=0)
+        np.testing.assert_array_equal(model.predict(X[3:5], verbose=0), expected)
+        np.testing.assert_allclose(model.predict(X[3:4], verbose=0), expected[:1], rtol=1e-5, atol=1e-6)
+        assert model.predict([], verbose=0).shape == (0, 1)
+
+
+def test_rows_of_one_length_may_hold_padding():
+    utils.set_random_seed(5)
+    words = [np.array([1, 2, 0]), np.array([3, 0, 0])]
+    vectors = [np.ones((2, 3)), np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])]
+    for first, rows in ((Embedding(9, 4, mask_zero=True), words), (Masking(), vectors)):
+        model = Sequential([first, GRU(4), Dense(1)])
+        expected = model.predict(np.stack(rows), verbose=0)
+        np.testing.assert_array_equal(model.predict(rows, verbose=0), expected)
+        np.testing.assert_allclose(model.predict(rows[1:], verbose=0), expected[1:], rtol=1e-5, atol=1e-6)

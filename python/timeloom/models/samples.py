@@ -10,7 +10,14 @@ from timeloom.arguments import integer, number
 from timeloom.arrays import shape_text
 from timeloom.packed import Packed
 
-__all__ = ["check_counts", "class_weights", "sequence_targets", "single_input", "step_weights"]
+__all__ = [
+    "check_counts",
+    "class_weights",
+    "is_list_of_rows",
+    "sequence_targets",
+    "single_input",
+    "step_weights",
+]
 
 
 def single_input(name: str, value: Any) -> Any:
@@ -53,12 +60,23 @@ def _unequal(arrays: list[NDArray[Any]]) -> bool:
     return all(array.ndim for array in arrays) and len({len(array) for array in arrays}) > 1
 
 
+def is_list_of_rows(value: Any, axes: int) -> bool:
+    """Returns whether value is a list (or an array of dtype object) of arrays of so many axes, or of none."""
+    if isinstance(value, np.ndarray):
+        if value.dtype != object or value.ndim != 1:
+            return False
+    elif not isinstance(value, list):
+        return False
+    return all(isinstance(row, np.ndarray) and row.ndim == axes for row in value)
+
+
 def sequence_targets(name: str, value: Any, inputs: Packed) -> Packed:
     """Returns targets for every timestep of the inputs.
 
     Args:
         name: For messages.
-        value: List of arrays [timesteps, ...], one for each sequence of the inputs, or a Packed.
+        value: List of arrays [timesteps, ...], one for each sequence of the inputs, or a Packed; for inputs
+            of one length also an array [batch, timesteps, ...].
         inputs: The inputs.
 
     Raises:
@@ -66,6 +84,8 @@ def sequence_targets(name: str, value: Any, inputs: Packed) -> Packed:
     """
     if isinstance(value, (list, tuple)):
         value = Packed.from_sequences(value, name)
+    if _fits_one_length(value, inputs):
+        value = inputs.with_values(value.reshape(len(inputs.values), *value.shape[2:]))
     if not isinstance(value, Packed):
         shape = shape_text(np.shape(value))
         raise ValueError(
@@ -82,8 +102,17 @@ def sequence_targets(name: str, value: Any, inputs: Packed) -> Packed:
     return value
 
 
+def _fits_one_length(value: Any, inputs: Packed) -> bool:
+    """Whether value is an array [batch, timesteps, ...], and the inputs all have that many timesteps."""
+    if not isinstance(value, np.ndarray) or value.ndim < 2 or len(value) != len(inputs):
+        return False
+    return value.dtype != object and bool((inputs.lengths == value.shape[1]).all())
+
+
 def step_weights(name: str, weights: Any, inputs: Packed) -> Any:
     """Returns weights for the packed timesteps: given for each, or one for each sequence.
+
+    Weights for each come as a Packed, or as an array [batch, timesteps] if the sequences have one length.
 
     Raises:
         ValueError: As sequence_targets.
@@ -92,6 +121,8 @@ def step_weights(name: str, weights: Any, inputs: Packed) -> Any:
         return sequence_targets(name, weights, inputs).values
     if weights.ndim == 2 and weights.shape[1] == 1:
         weights = weights[:, 0]
+    if weights.ndim == 2 and _fits_one_length(weights, inputs):
+        return weights.reshape(-1)
     if weights.ndim != 1:
         raise ValueError(
             f"{name}: expected one for each sequence, or a list of arrays, got shape "

@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from timeloom import layers as layers_module
 from timeloom.arrays import shape_text
-from timeloom.layers import InputLayer, KerasTensor, Layer
+from timeloom.layers import Embedding, InputLayer, KerasTensor, Layer, Masking
 from timeloom.layers.shapes import Shape, full_shape
 from timeloom.layers.states import states_kept
-from timeloom.models.batches import Samples
+from timeloom.models.batches import Batch, Samples
 from timeloom.models.model import Model
+from timeloom.models.samples import is_list_of_rows
 from timeloom.packed import Packed
 
 __all__ = ["Sequential"]
@@ -243,8 +245,18 @@ class Sequential(Model):
 
     # ---- computing ----------------------------------------------------------------------------------------
 
+    def ready(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, prefix: str = ""
+    ) -> Batch:
+        x = self._sequences(f"{prefix}x", x)
+        if isinstance(x, Packed) and is_list_of_rows(sample_weight, 1):
+            # One for each timestep, if they are as many; where all lengths are equal, only x says so.
+            weights = Packed.from_sequences(sample_weight, f"{prefix}sample_weight")
+            sample_weight = weights if np.array_equal(weights.lengths, x.lengths) else sample_weight
+        return super().ready(x, y, sample_weight, class_weight, prefix)
+
     def ready_inputs(self, name: str, x: Any) -> Samples:
-        inputs = super().ready_inputs(name, x)
+        inputs = super().ready_inputs(name, self._sequences(name, x))
         expected = None if self._input_layer is None else self._input_layer.batch_shape
         if isinstance(inputs, Packed) and expected is not None and expected[1] is not None:
             raise ValueError(
@@ -252,6 +264,58 @@ class Sequential(Model):
                 "got sequences of unequal lengths"
             )
         return inputs
+
+    def _sequences(self, name: str, x: Any) -> Any:
+        """Returns a list of arrays of one axis less than the inputs as what it means, anything else as it is.
+
+        It means sequences, of unequal lengths or by chance of one, also a single one or none; but rows of an
+        array if their lengths are equal and the layers or the input shape want one length, or the first layer
+        masks some of their timesteps.
+        """
+        shape = self._known_shape()
+        if shape is None or len(shape) < 2 or not is_list_of_rows(x, len(shape) - 1):
+            return x
+        if len(x) == 0:
+            return np.zeros((0, *(size or 1 for size in shape[1:]))) if self.built else x
+        rows = np.stack(list(x)) if len({row.shape for row in x}) == 1 else None
+        if self._takes_sequences_of(shape) and (rows is None or not self._masks_some(rows)):
+            return Packed.from_sequences(x, name)
+        return x if rows is None else rows
+
+    def _masks_some(self, rows: NDArray[Any]) -> bool:
+        """Whether the first layer finds padding in the rows."""
+        first = self._layers[0]
+        mask = first.compute_mask(rows) if isinstance(first, (Embedding, Masking)) else None
+        return mask is not None and not mask.all()
+
+    def _known_shape(self) -> Shape | None:
+        """The shape of the inputs, as far as the layers know it before the first data."""
+        shape = self._bottom_shape()
+        if shape is not None or not self._layers:
+            return shape
+        # An Embedding takes indices of any shape, and adds the axis that the layer above wants.
+        lookup = isinstance(self._layers[0], Embedding)
+        rank = self._layers[min(int(lookup), len(self._layers) - 1)].input_rank
+        return None if rank is None else (None,) * (rank - lookup)
+
+    def _takes_sequences_of(self, shape: Shape) -> bool:
+        """Whether the layers take inputs of that shape as sequences of any lengths."""
+        if self._input_layer is not None and shape[1] is not None:
+            return False
+        if len(shape) == 2 and self.dtype_matters:
+            # A row of features has no timesteps, a row of indices has.
+            return False
+        passed: Any = (None, None, *shape[2:])
+        for layer in self._layers:
+            if not layer.acts_per_timestep and not layer._takes_packed:
+                return False
+            if not self.built:
+                # What comes out of a layer is known when it is built: until then the first one decides.
+                return True
+            passed = layer.compute_output_shape(passed)
+            if passed[1:2] != (None,):
+                return True
+        return True
 
     def cast_inputs(self, name: str, inputs: Any) -> NDArray[Any]:
         if not self._layers:
