@@ -275,5 +275,17 @@ def test_layers_that_do_not_fit_together_are_refused(make, words):
         make()
 
 
+@pytest.mark.parametrize("mode", ["sum", "mul", "ave"])
+def test_outputs_of_different_sizes_are_refused_when_the_layer_is_built(mode):
+    layer = Bidirectional(GRU(2), merge_mode=mode, backward_layer=GRU(3, go_backwards=True))
+    with pytest.raises(
+        ValueError, match=r"merge_mode: expected 'concat' or None .* outputs of 2 and 3 units"
+    ):
+        layer.build((None, None, FEATURES))
+    assert not layer.built
+    layer = Bidirectional(GRU(2), backward_layer=GRU(3, go_backwards=True))
+    assert layer(inputs()).shape == (BATCH, 5)
+
+
 def test_bidirectional_is_listed():
     assert "Bidirectional" in layers.__all__

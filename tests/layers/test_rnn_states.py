@@ -265,3 +265,15 @@ def test_layers_of_different_numbers_of_states_share_out_the_initial_states():
         layer.backward_layer(inputs(), initial_state=other),
     ]
     np.testing.assert_array_equal(found, np.concatenate(expected, axis=-1))
+
+
+def test_states_in_the_list_of_inputs_that_do_not_fit_are_refused():
+    x, state = inputs(), np.zeros((BATCH, UNITS))
+    for make, count in ((LSTM, 2), (GRU, 1), (lambda units: Bidirectional(LSTM(units)), 4)):
+        layer = make(UNITS)
+        for given in {1, 2, 3, 4} - {count}:
+            words = f"initial_state: expected {count} for '{layer.name}', got {given}"
+            with pytest.raises(ValueError, match=words):
+                layer([x, *[state] * given])
+        with pytest.raises(ValueError, match=r"initial_state: expected states once.*, got both"):
+            layer([x, *[state] * count], initial_state=[state] * count)

@@ -123,3 +123,32 @@ def test_what_is_no_stack_is_refused():
             StackedRNNCells(wrong)
     with pytest.raises(ValueError, match="cell: expected an object with call"):
         StackedRNNCells([GRUCell(3), 7])
+
+
+class Training:
+    """Outputs and a state of 1 in training, of 0 else."""
+
+    state_size = 2
+
+    def call(self, inputs, states, training=False):
+        new = 0.0 * states[0] + float(training)
+        return new, [new]
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_one_step_of_a_stack_hands_training_to_every_cell(training):
+    stack = StackedRNNCells([Leaky(2), Training()])
+    outputs, _ = stack(inputs()[:, 0], [np.zeros((BATCH, 2))] * 2, training=training)
+    np.testing.assert_array_equal(outputs, np.full((BATCH, 2), float(training)))
+
+
+def test_states_of_a_stack_need_the_size_of_the_batch():
+    with pytest.raises(ValueError, match="batch_size: expected"):
+        StackedRNNCells(cells()).get_initial_state()
+
+
+def test_one_step_of_a_cell_that_returns_no_states_is_refused():
+    cell = Training()
+    cell.call = lambda inputs, states: inputs
+    with pytest.raises(ValueError, match="cell: expected 'Training' to return a pair"):
+        StackedRNNCells([cell])(inputs()[:, 0], [np.zeros((BATCH, 2))])

@@ -9,7 +9,7 @@ import numpy as np
 
 from timeloom import ops
 from timeloom.layers.base import Layer
-from timeloom.layers.loop import nest_paths
+from timeloom.layers.loop import nest_paths, output_size
 from timeloom.layers.rnn import RNN
 from timeloom.layers.saved import classes_of, restored, saved
 from timeloom.layers.shapes import Shape
@@ -141,6 +141,13 @@ class Bidirectional(Layer):
             if not layer.built:
                 layer.build_for(input_shape)
             nest_paths(self, layer)
+        if self.merge_mode not in ("concat", None) and all(isinstance(one, RNN) for one in self._layers()):
+            sizes = [output_size(layer.cell) for layer in self._layers()]
+            if sizes[0] != sizes[1]:
+                raise ValueError(
+                    f"merge_mode: expected 'concat' or None for {self.name!r}, whose layers have outputs of "
+                    f"{sizes[0]} and {sizes[1]} units, got {self.merge_mode!r}"
+                )
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         found = self.forward_layer.compute_output_shape(input_shape)
@@ -218,7 +225,7 @@ class Bidirectional(Layer):
         self, inputs: Any, initial_state: Any = None, mask: Any = None, training: Any = False, **kwargs: Any
     ) -> Any:
         count = sum(getattr(one, "_state_count", 1) for one in self._layers())
-        inputs, initial_state = call_inputs(inputs, initial_state, count)
+        inputs, initial_state = call_inputs(self, inputs, initial_state, count)
         given = {"initial_state": initial_state, "mask": mask}
         more = {name: value for name, value in given.items() if value is not None}
         return super().__call__(inputs, training=training, **more, **kwargs)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from timeloom.arrays import shape_text
 from timeloom.layers.base import Layer
 from timeloom.layers.cells import RecurrentCell, Walk
 from timeloom.layers.states import check_count, flatten, pack_like, state_sizes, zero_states
 from timeloom.layers.weights import WeightOwner
 from timeloom.packed import Packed
 
-__all__ = ["check_cell", "nest_paths", "output_size", "walk"]
+__all__ = ["check_cell", "check_step", "nest_paths", "output_size", "step_function", "walk"]
 
 
 def check_cell(cell: Any) -> None:
@@ -68,7 +69,7 @@ def walk(cell: Any, sequences: Any, states: Any, how: Walk) -> tuple[Any, list[A
 
 
 def _loop(cell: Any, sequences: Any, states: list[Any], how: Walk) -> tuple[Any, list[Any]]:
-    step = _step_function(cell, how.training)
+    step = step_function(cell, how.training)
     parts = [part for part in getattr(cell, "flat_parts", list)() if isinstance(part, RecurrentCell)]
     mask = how.mask
     if mask is not None:
@@ -81,7 +82,10 @@ def _loop(cell: Any, sequences: Any, states: list[Any], how: Walk) -> tuple[Any,
     form = state_sizes(cell)
     _reset_masks(parts)
     for t in reversed(order) if how.go_backwards else order:
-        output, changed = step(sequences[:, t], states)
+        found = step(sequences[:, t], states)
+        if last is None:
+            check_step(cell, form, found, len(sequences))
+        output, changed = found
         changed = check_count(cell, form, changed)
         if mask is not None:
             output, changed = _masked(mask[:, t], output, last, changed, states, how.zero_output_for_mask)
@@ -98,7 +102,40 @@ def _loop(cell: Any, sequences: Any, states: list[Any], how: Walk) -> tuple[Any,
     return np.stack(outputs, axis=1), states
 
 
-def _step_function(cell: Any, training: bool) -> Any:
+def check_step(cell: Any, sizes: list[Any], found: Any, batch: int) -> None:
+    """Refuses what a cell returned for one timestep if it is not what the cell says of itself.
+
+    Args:
+        cell: The cell.
+        sizes: What `state_sizes` says of it.
+        found: What its call returned.
+        batch: Number of rows.
+
+    Raises:
+        ValueError: If it is no pair of outputs and states, or a number of states or a shape differs.
+    """
+    name = getattr(cell, "name", type(cell).__name__)
+    if not isinstance(found, (tuple, list)) or len(found) != 2:
+        kind = f"{len(found)} values" if isinstance(found, (tuple, list)) else type(found).__name__
+        raise ValueError(f"cell: expected {name!r} to return a pair, outputs and new states, got {kind}")
+    output, changed = found
+    leaves, expected = flatten(changed), flatten(sizes)
+    if len(leaves) != len(expected):
+        raise ValueError(f"cell: expected {len(expected)} new states of {name!r}, got {len(leaves)}")
+    results = [("outputs", output, output_size(cell))]
+    results += [("a new state", leaf, size) for leaf, size in zip(leaves, expected, strict=True)]
+    for words, array, size in results:
+        shape = getattr(array, "shape", None)
+        if shape is None:
+            raise ValueError(f"cell: expected {words} of {name!r} to be an array, got {type(array).__name__}")
+        if tuple(shape) != (batch, size):
+            raise ValueError(
+                f"cell: expected {words} of {name!r} of shape {shape_text((batch, size))}, "
+                f"got {shape_text(shape)}"
+            )
+
+
+def step_function(cell: Any, training: bool) -> Any:
     """One timestep of a cell, with training if it asks for it."""
     if isinstance(cell, Layer):
         return lambda x, states: cell(x, states, training=training)

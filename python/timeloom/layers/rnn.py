@@ -239,7 +239,7 @@ class RNN(Layer):
     ) -> Any:
         not_implemented("constants", kwargs.pop("constants", None), (None,))
         no_more(type(self).__name__, kwargs)
-        inputs, initial_state = call_inputs(inputs, initial_state, self._state_count)
+        inputs, initial_state = call_inputs(self, inputs, initial_state, self._state_count)
         more: dict[str, Any] = {} if mask is None else {"mask": mask}
         if keep_time_order:
             more["keep_time_order"] = True

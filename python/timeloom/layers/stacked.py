@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from timeloom.arguments import integer
 from timeloom.layers.base import Layer
 from timeloom.layers.cells import Walk
-from timeloom.layers.loop import check_cell, nest_paths, output_size, walk
+from timeloom.layers.loop import check_cell, check_step, nest_paths, output_size, step_function, walk
 from timeloom.layers.saved import restored, saved
 from timeloom.layers.shapes import Shape
 from timeloom.layers.states import check_count, flatten, state_sizes, zero_states
@@ -71,8 +72,8 @@ class StackedRNNCells(Layer):
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
         """Returns what each cell starts from, a list of lists."""
-        assert batch_size is not None
-        return [zero_states(cell, batch_size, self.dtype) for cell in self.cells]
+        batch = integer("batch_size", batch_size)
+        return [zero_states(cell, batch, self.dtype) for cell in self.cells]
 
     def build(self, input_shape: Shape) -> None:
         for cell in self.cells:
@@ -103,8 +104,9 @@ class StackedRNNCells(Layer):
     def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
         found = []
         for cell, own in zip(self.cells, states, strict=True):
-            takes = {"training": training} if isinstance(cell, Layer) else {}
-            inputs, new = (cell if isinstance(cell, Layer) else cell.call)(inputs, own, **takes)
+            result = step_function(cell, training)(inputs, own)
+            check_step(cell, state_sizes(cell), result, len(inputs))
+            inputs, new = result
             found.append(flatten(new) if not isinstance(cell, StackedRNNCells) else new)
         return inputs, found
 

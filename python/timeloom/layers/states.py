@@ -78,13 +78,31 @@ def state_sizes(cell: Any) -> list[Any]:
 
 
 def zero_states(cell: Any, batch: int, dtype: str) -> list[Any]:
-    """Returns the states a cell starts from: what its get_initial_state says, else zeros."""
+    """Returns the states a cell starts from: what its get_initial_state says, else zeros.
+
+    Raises:
+        ValueError: If what get_initial_state says has another number of states or other shapes.
+    """
     sizes = state_sizes(cell)
     own = getattr(cell, "get_initial_state", None)
     if own is None:
         states: list[Any] = mapped(lambda size: np.zeros((batch, size), dtype), sizes)
         return states
-    return check_count(cell, sizes, mapped(lambda state: _cast(state, dtype), own(batch_size=batch)))
+    name = getattr(cell, "name", type(cell).__name__)
+    leaves, expected = flatten(own(batch_size=batch)), flatten(sizes)
+    if len(leaves) != len(expected):
+        raise ValueError(
+            f"cell: expected {len(expected)} states of get_initial_state of {name!r}, got {len(leaves)}"
+        )
+    leaves = [_cast(leaf, dtype) for leaf in leaves]
+    for leaf, size in zip(leaves, expected, strict=True):
+        if leaf.shape != (batch, size):
+            raise ValueError(
+                f"cell: expected states of shape {shape_text((batch, size))} of get_initial_state of "
+                f"{name!r}, got {shape_text(leaf.shape)}"
+            )
+    packed: list[Any] = pack_like(sizes, leaves)
+    return packed
 
 
 def _cast(state: Any, dtype: str) -> Any:
@@ -136,15 +154,34 @@ def check_states(owner: Any, sizes: list[Any], states: Any, batch: int, dtype: s
     return packed
 
 
-def call_inputs(inputs: Any, initial_state: Any, count: int) -> tuple[Any, Any]:
+def call_inputs(owner: Any, inputs: Any, initial_state: Any, count: int) -> tuple[Any, Any]:
     """Returns inputs and initial_state apart, where Keras 2 wrote them as one list: layer([x, h, c]).
 
     A batch as a list of sequences has arrays of one rank, here the inputs have an axis more than the states.
+
+    Args:
+        owner: The layer, for the message.
+        inputs: What the call got.
+        initial_state: As inputs.
+        count: How many states the layer has.
+
+    Raises:
+        ValueError: If the list has another number of states, or initial_state comes beside it.
     """
-    if initial_state is None and isinstance(inputs, (list, tuple)):
+    if isinstance(inputs, (list, tuple)):
         leaves = flatten(inputs)
         ranks = [getattr(leaf, "ndim", 0) for leaf in leaves]
-        if len(leaves) == count + 1 and ranks[0] > max(ranks[1:]) and min(ranks) > 0:
+        if len(leaves) > 1 and ranks[0] > max(ranks[1:]) and min(ranks) > 0:
+            if initial_state is not None:
+                raise ValueError(
+                    f"initial_state: expected states once for {owner.name!r}, in the list of inputs or as "
+                    "initial_state, got both"
+                )
+            if len(leaves) != count + 1:
+                raise ValueError(
+                    f"initial_state: expected {count} for {owner.name!r}, got {len(leaves) - 1} in the list "
+                    "of inputs"
+                )
             return leaves[0], leaves[1:]
     return inputs, initial_state
 
