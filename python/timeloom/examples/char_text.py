@@ -120,6 +120,7 @@ def unigram_nats(training: Codes, y: Codes, symbols: int) -> float:
             occurred possible.
 
     Example:
+        >>> import math
         >>> unigram_nats(np.array([0, 0, 1]), np.array([0]), 2) == -math.log(3 / 5)
         True
     """
@@ -140,6 +141,7 @@ def bigram_nats(training: Codes, x: Codes, y: Codes, symbols: int) -> float:
         symbols: as `unigram_nats`.
 
     Example:
+        >>> import math
         >>> bigram_nats(np.array([0, 0, 1]), np.array([0]), np.array([1]), 2) == -math.log(2 / 4)
         True
     """
