@@ -65,7 +65,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       const index unit = column * Shape::kColumns;
       for_row_tiles<kProductRows>(own_rows(step), [&](auto rows, index first) {
         constexpr int kRows = decltype(rows)::value;
-        if constexpr (Cell::kInfo.state[kPhase].begin == Cell::kInfo.state[kPhase].end) {
+        if (Cell::kInfo.state[kPhase].begin == Cell::kInfo.state[kPhase].end) {
           for (int i = 0; i < kRows; ++i) {  // no product: what comes from above alone
             const index row = own_.row(first + i);
             V total[4];
