@@ -39,6 +39,10 @@ class Lookup:
     def _key(self, name: str) -> str:
         return name.lower() if self.ignore_case else name
 
+    def add(self, name: str, entry: Any) -> None:
+        """Adds a class or function that a module above the table's own defines."""
+        self.entries[self._key(name)] = entry
+
     def named(self, name: str) -> Any:
         """Returns the class or function of that name.
 

@@ -1,8 +1,23 @@
+import json
+
 import numpy as np
 import pytest
 
 from timeloom import Input, Model, Sequential, backend, layers, losses
-from timeloom.layers import GRU, LSTM, Dense, Dropout, Embedding, Flatten, InputLayer, Masking
+from timeloom.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GRUCell,
+    InputLayer,
+    Layer,
+    Masking,
+    TimeDistributed,
+)
 from timeloom.optimizers import Adam
 
 GENERATOR = np.random.default_rng(0)
@@ -250,6 +265,45 @@ def test_configuration_makes_an_equal_model():
     config["class_name"] = "ConvLSTM1D"
     with pytest.raises(NotImplementedError, match="ConvLSTM1D"):
         layers.deserialize(config)
+
+
+class Doubled(Layer):
+    acts_per_timestep = True
+
+    def call(self, inputs):
+        return inputs + inputs
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Sequential([Input((5, 4)), Sequential([LSTM(2)])]),
+        lambda: Sequential([Input((5, 4)), Sequential([Sequential([Dense(2)]), GRU(3)]), Dense(1)]),
+        lambda: Sequential([Input((5, 4)), TimeDistributed(Sequential([Dense(3), Dense(2)]))]),
+        lambda: Sequential([Input((5, 4)), Doubled(), TimeDistributed(Doubled()), GRU(2)]),
+        lambda: Sequential([Input((5, 4)), TimeDistributed(Sequential([Doubled(), Dense(2)]))]),
+        lambda: Sequential([Input((5, 4)), Sequential([Doubled(), RNN(GRUCell(2))])]),
+    ],
+)
+def test_configuration_of_models_inside_models_and_of_own_layers(make):
+    model = make()
+    config = json.loads(json.dumps(model.get_config()))
+    copy = Sequential.from_config(config, custom_objects={"Doubled": Doubled})
+    assert json.loads(json.dumps(copy.get_config())) == config
+    copy.set_weights(model.get_weights())
+    x = np.random.default_rng(0).normal(size=(2, 5, 4))
+    np.testing.assert_array_equal(copy.predict(x, verbose=0), model.predict(x, verbose=0))
+    written = layers.serialize(model)
+    assert type(layers.deserialize(written, {"Doubled": Doubled})) is Sequential
+    if "Doubled" not in json.dumps(config):
+        assert Sequential.from_config(config).get_config() == copy.get_config()
+        assert type(layers.deserialize(written)) is Sequential
+    else:
+        with pytest.raises(ValueError, match=r"layer: expected one of .*, got 'Doubled'"):
+            Sequential.from_config(config)
 
 
 SUMMARY = """\

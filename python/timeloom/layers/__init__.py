@@ -4,6 +4,7 @@ Here belong one file for each recurrent cell and the layers around them. A new c
 here.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from timeloom.layers.base import KerasTensor, Layer
@@ -17,6 +18,7 @@ from timeloom.layers.lstm import LSTM, LSTMCell
 from timeloom.layers.masking import Masking
 from timeloom.layers.repeat_vector import RepeatVector
 from timeloom.layers.rnn import RNN
+from timeloom.layers.saved import restored
 from timeloom.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from timeloom.layers.stacked import StackedRNNCells
 from timeloom.layers.time_distributed import TimeDistributed
@@ -71,12 +73,17 @@ def serialize(layer: Layer) -> Any:
     return _LOOKUP.serialize(layer)
 
 
-def deserialize(config: Any) -> Layer:
-    """Builds the unbuilt layer that `serialize` wrote down.
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Layer:
+    """Builds the unbuilt layer that `serialize` wrote down; a Sequential that was built is built again.
+
+    Args:
+        config: Dict with class_name and config.
+        custom_objects: Classes of the user's own by name, also for the layers and cells inside. Default None.
 
     Raises:
         ValueError: If the class is unknown.
         NotImplementedError: If a later release will have it.
     """
-    found: Layer = _LOOKUP.from_configuration(config)
+    own = isinstance(config, Mapping) and custom_objects
+    found: Layer = restored(config, custom_objects) if own else _LOOKUP.from_configuration(config)
     return found

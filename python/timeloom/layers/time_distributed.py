@@ -128,9 +128,9 @@ class TimeDistributed(Layer):
         return {**super().get_config(), "layer": layers.serialize(self.layer)}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Builds an unbuilt layer from `get_config()`."""
-        return cls(**{**config, "layer": layers.deserialize(config["layer"])})
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """Builds the layer that get_config wrote; custom_objects: classes of your own by name."""
+        return cls(**{**config, "layer": layers.deserialize(config["layer"], custom_objects)})
 
 
 def _joined(inputs: Any) -> Any:

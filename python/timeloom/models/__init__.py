@@ -4,7 +4,11 @@ Here belong compile, fit, evaluate, predict and what they print; callbacks with 
 floor above.
 """
 
+from timeloom.layers import _LOOKUP
 from timeloom.models.model import Model
 from timeloom.models.sequential import Sequential
 
 __all__ = ["Model", "Sequential"]
+
+# A model may be a layer of another one, whose configuration names it.
+_LOOKUP.add("Sequential", Sequential)

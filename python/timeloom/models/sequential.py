@@ -362,10 +362,18 @@ class Sequential(Model):
         return config
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Builds the model that `get_config()` describes, with new weights."""
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """Builds the model that `get_config()` describes, with new weights.
+
+        Args:
+            config: As get_config returned it.
+            custom_objects: Classes of your own by name: layers, cells, models. Default None.
+
+        Raises:
+            ValueError: If a class is unknown.
+        """
         model = cls(
-            [layers_module.deserialize(layer) for layer in config["layers"]],
+            [layers_module.deserialize(layer, custom_objects) for layer in config["layers"]],
             trainable=config.get("trainable", True),
             name=config.get("name"),
         )
