@@ -314,3 +314,11 @@ def test_configuration_makes_the_same_cell_and_layer(name):
     assert "zoneout" not in plain
     assert "implementation" not in plain
     assert "cell" not in plain
+
+
+def test_new_states_are_a_list_or_the_array_itself():
+    x, state = np.ones((BATCH, FEATURES)), np.zeros((BATCH, UNITS))
+    for given in ([state], (state,)):
+        assert isinstance(layers.GRUCell(UNITS)(x, given)[1], list)
+    assert isinstance(layers.LSTMCell(UNITS)(x, (state, state))[1], list)
+    assert isinstance(layers.GRUCell(UNITS)(x, state)[1], np.ndarray)

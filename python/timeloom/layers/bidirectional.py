@@ -49,7 +49,8 @@ class Bidirectional(Layer):
         then backward.
 
     Raises:
-        ValueError: If merge_mode is unknown, or the two layers do not fit together.
+        ValueError: If merge_mode is unknown, or the two layers do not fit together; when it is built, if
+            merge_mode needs outputs of one size and they have two.
 
     Reference:
         Schuster and Paliwal 1997; keras.layers.Bidirectional.

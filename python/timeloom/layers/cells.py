@@ -94,7 +94,7 @@ class RecurrentCell(Layer):
             reset_dropout_mask() and reset_recurrent_dropout_mask().
 
     Returns:
-        A tuple: outputs [batch, units], and the new states in the form of the old ones.
+        A tuple: outputs [batch, units], and the new states: a list, or the array itself if `states` was one.
 
     Raises:
         ValueError: If an argument or a shape is not legal.

@@ -39,13 +39,13 @@ class RNN(Layer):
 
     A built-in cell runs all timesteps in one call of the kernels, whatever the options. A cell of your own
     needs ``call(inputs, states)``, which computes one timestep with ops or NumPy operators and returns
-    ``(outputs, new_states)``, and ``state_size``; it runs in a Python loop, slower but with the same masks
-    and with gradients. Make it a Layer if it has weights.
+    ``(outputs, new_states)``, arrays [batch, size], and ``state_size``; it runs in a Python loop, slower but
+    with the same masks and with gradients. Make it a Layer if it has weights.
 
     Args:
         cell: SimpleRNNCell, GRUCell, LSTMCell, StackedRNNCells, a cell of your own, or a list of cells to
             stack. state_size is an integer, or a list of integers (nested, if you like), one for each state;
-            ``output_size`` and ``get_initial_state(batch_size)`` may say more.
+            ``output_size`` (default: the first size) and ``get_initial_state(batch_size)`` may say more.
         return_sequences: Whether to return the outputs of all timesteps. Default False: of the last.
         return_state: Whether to return the final states too. Default False.
         go_backwards: Whether to run from the last timestep to the first. Default False.
@@ -75,7 +75,7 @@ class RNN(Layer):
         one list for each cell.
 
     Raises:
-        ValueError: If an argument or a shape is not legal.
+        ValueError: If an argument or a shape is not legal, those of what the cell returns too.
         NotImplementedError: If time_major or constants are given.
 
     Reference:
