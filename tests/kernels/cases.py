@@ -18,6 +18,13 @@ ISAS = _core.supported_isas()
 DTYPES = (np.float32, np.float64)
 CELLS = sorted(_core.rnn_cells())
 PATHS = _core.rnn_paths()
+# What can be dropped of which cell: one whose gates see the input alone has no state to drop.
+DROPOUTS = [
+    (cell, f"{kind}_dropout")
+    for cell, facts in sorted(_core.rnn_cells().items())
+    for kind, gates in (("input", "input_gates"), ("recurrent", "state_gates"))
+    if facts[gates]
+]
 HAS_THREADS = _core.build_info()["openmp"]
 
 # Arguments of recurrent.forward that the kernels take by keyword, where a problem has them.

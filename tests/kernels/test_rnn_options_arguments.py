@@ -2,7 +2,15 @@
 
 import numpy as np
 import pytest
-from tests.kernels.cases import CELLS, Case, assert_same_bits, kernel_forward, kernel_results, replaced
+from tests.kernels.cases import (
+    CELLS,
+    DROPOUTS,
+    Case,
+    assert_same_bits,
+    kernel_forward,
+    kernel_results,
+    replaced,
+)
 from tests.kernels.spoilt import SPOILT, says
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
@@ -148,8 +156,7 @@ def test_gradients_of_a_packed_batch_are_packed(cell):
 
 
 @pytest.mark.parametrize("fault", SPOILT)
-@pytest.mark.parametrize("name", ["input_dropout", "recurrent_dropout"])
-@each_cell
+@pytest.mark.parametrize(("cell", "name"), DROPOUTS)
 def test_multipliers_of_dropout_that_do_not_fit_are_refused(cell, name, fault):
     problem = problem_of(cell, **{name: True})
     kind, spoil = SPOILT[fault]

@@ -46,8 +46,9 @@ class Trainer(Steps):
 
         Args:
             x: Inputs, samples first, of any real dtype and layout; cast once. Sequences of unequal lengths
-                come as a list of arrays [timesteps, ...] or as a Packed, and are computed without padding. (A
-                list of arrays that all have one length is no such list: np.stack makes an array of it.)
+                come as a list of arrays [timesteps, ...] or as a Packed, and are computed without padding. A
+                Sequential takes a list of equal lengths, or of one sequence, in the same way; for a Model
+                written as a class np.stack makes an array of it.
             y: Targets. For a model that returns sequences, and sequences of unequal lengths, a list of arrays
                 of those lengths.
             batch_size: Positive integer. Default None: 32; for a stateful model the size it was built for,
