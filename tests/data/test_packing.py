@@ -2,7 +2,7 @@ import array
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from timeloom.data import gather, pack, starts_of, unpack
@@ -17,6 +17,7 @@ def assert_packed(result, parts, dtype):
 
 
 @settings(deadline=None)
+@example(parts=[[], [0]], form=np.array, dtype=">i4")
 @given(
     parts=st.lists(st.lists(st.integers(-100, 100), max_size=8), min_size=1, max_size=8),
     form=st.sampled_from(
