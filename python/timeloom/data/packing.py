@@ -66,8 +66,7 @@ def pack(
             fill_from_lists(rows, lengths, starts_of(lengths), longest, flattened(out, 1), depth == 1, False)
             return cast(out, target, "sequences"), lengths.astype(np.int64, copy=False)
     values, lengths = joined(rows, target)
-    # Joining arrays of several types, NumPy returns the native byte order whatever it is told.
-    return values.astype(target, copy=False), lengths.astype(np.int64, copy=False)
+    return values, lengths.astype(np.int64, copy=False)
 
 
 def starts_of(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:

@@ -133,7 +133,7 @@ def joined(rows: list[Any], target: np.dtype[Any]) -> tuple[npt.NDArray[Any], np
         if array.dtype.kind not in "biuf":
             raise ValueError(f"sequences[{index}]: expected numbers, got an array of {array.dtype}")
         parts.append(cast(array, target, f"sequences[{index}]"))
-    return np.concatenate(parts), lengths
+    return np.concatenate(parts, dtype=target), lengths
 
 
 def _as_array(row: Sequence[Any], index: int) -> npt.NDArray[Any]:
