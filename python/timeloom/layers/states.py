@@ -146,10 +146,8 @@ def check_states(owner: Any, sizes: list[Any], states: Any, batch: int, dtype: s
             raise ValueError(f"initial_state: expected shape {expected}, got {shape_text(array.shape)}")
         return array
 
-    leaves, expected = flatten(states), flatten(sizes)
-    if len(leaves) != len(expected):
-        check_count(owner, sizes, states)
-    leaves = [checked(size, state) for size, state in zip(expected, leaves, strict=True)]
+    counted = flatten(check_count(owner, sizes, states))
+    leaves = [checked(size, state) for size, state in zip(flatten(sizes), counted, strict=True)]
     packed: list[Any] = pack_like(sizes, leaves)
     return packed
 
