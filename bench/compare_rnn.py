@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     chosen = [shapes.Shape(*shape) for shape in options.shape or [shapes.MNIST_ROWS]]
     print("PyTorch's time / timeloom's: median of rounds (lower and upper quartile)")
-    for shape in shapes.ALL if options.all_shapes else chosen:
+    for shape in [case.shape for case in shapes.GRID] if options.all_shapes else chosen:
         for cell in options.cells:
             for work in options.work:
                 for threads in options.threads:
