@@ -6,18 +6,12 @@
 #include <algorithm>
 
 #include "bindings/checks.h"
+#include "bindings/matmul_sizes.h"
 #include "runtime/isa.h"
 #include "runtime/workspace.h"
 
 namespace timeloom {
 namespace {
-
-/// Nanoseconds on one thread, roughly.
-double work_of(index rows, index cols, index depth) {
-  return static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(depth) / 30.0;
-}
-
-index panels_of(index cols, index lanes) { return (cols + 4 * lanes - 1) / (4 * lanes); }
 
 /// a [M, K] times b [K, N] or its transpose, plus bias.
 template <class Scalar>
@@ -26,14 +20,14 @@ py::array multiply(const Kernels<Scalar>& kernels, const py::array& a, const py:
   const index rows = a.shape(0), depth = a.shape(1), cols = b.shape(transpose_b ? 0 : 1);
   py::array_t<Scalar> outputs({rows, cols});
   if (rows == 0 || cols == 0) return outputs;
-  const Workspace packed = workspace_of<Scalar>(panels_of(cols, kernels.lanes) * depth * 4 * kernels.lanes);
+  const Workspace packed = workspace_of<Scalar>(packed_size(depth, cols, kernels.lanes));
   const GemmPacking<Scalar> packing{static_cast<const Scalar*>(b.data()), transpose_b, depth, cols,
                                     packed.as<Scalar>()};
   const Gemm<Scalar> call{{static_cast<const Scalar*>(a.data()), rows, depth, depth},
                           packed.as<const Scalar>(),
                           has_bias ? static_cast<const Scalar*>(bias.data()) : nullptr,
                           {outputs.mutable_data(), rows, cols, cols}};
-  run_kernel(threads, work_of(rows, cols, depth), [&](const Worker& worker) {
+  run_kernel(threads, matmul_work(rows, cols, depth), [&](const Worker& worker) {
     kernels.gemm_pack(packing, worker);
     worker.wait(worker.barrier);
     kernels.gemm(call, worker);
@@ -49,13 +43,12 @@ py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, con
   py::array_t<Scalar> outputs({rows, cols});
   std::fill_n(outputs.mutable_data(), rows * cols, Scalar(0));
   if (rows == 0 || cols == 0 || depth == 0) return outputs;
-  const index width = 4 * kernels.lanes;
-  const double work = work_of(rows, cols, depth);
+  const double work = matmul_work(rows, cols, depth);
   const int threads = checked_threads(requested, work);
-  const Workspace packed =
-      workspace_of<Scalar>(panels_of(cols, kernels.lanes) * std::min(depth, kChunkRows) * width);
-  const Workspace pointers = workspace_of<const Scalar*>(threads * kChunkRows);
-  const Workspace scratch = workspace_of<Scalar>(threads * rows * width);
+  const OuterSizes needed = outer_sizes(rows, cols, depth, kernels.lanes, threads);
+  const Workspace packed = workspace_of<Scalar>(needed.packed);
+  const Workspace pointers = workspace_of<const Scalar*>(needed.pointers);
+  const Workspace scratch = workspace_of<Scalar>(needed.scratch);
   const GemmOuter<Scalar> call{{static_cast<const Scalar*>(a.data()), depth, rows, rows},
                                {static_cast<const Scalar*>(b.data()), depth, cols, cols},
                                {outputs.mutable_data(), rows, cols, cols},

@@ -213,9 +213,14 @@ py::dict cells() {
 
 void bind_rnn(py::module_& module) {
   py::class_<RnnCache>(module, "RnnCache", "What rnn_forward keeps for rnn_backward. Opaque and read only.")
-      .def_property_readonly("nbytes", [](const RnnCache& cache) {
-        return std::visit([](const auto& memory) { return memory.bytes(); }, cache.memory);
-      });
+      .def_property_readonly(
+          "nbytes",
+          [](const RnnCache& cache) {
+            const std::size_t tables = cache.mask.size() + cache.lengths.size() * sizeof(std::int64_t);
+            return tables + std::visit([](const auto& memory) { return memory.bytes(); }, cache.memory);
+          },
+          "Bytes of what only backward reads, the tables of a batch of unequal lengths among them; not the "
+          "arrays of the call.");
   module.def("rnn_cells", &cells,
              "The list of cells: name -> input_gates, state_gates, states, bias_rows, activation, "
              "recurrent_activation.");

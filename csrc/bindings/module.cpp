@@ -9,6 +9,7 @@ void bind_gemm(pybind11::module_& module);
 void bind_rnn(pybind11::module_& module);
 void bind_math(pybind11::module_& module);
 void bind_optimizers(pybind11::module_& module);
+void bind_memory(pybind11::module_& module);
 }  // namespace timeloom
 
 PYBIND11_MODULE(_core, module) {
@@ -18,4 +19,5 @@ PYBIND11_MODULE(_core, module) {
   timeloom::bind_rnn(module);
   timeloom::bind_math(module);
   timeloom::bind_optimizers(module);
+  timeloom::bind_memory(module);
 }

@@ -4,6 +4,7 @@
 
 #include "runtime/masked_outputs.h"
 #include "runtime/parallel.h"
+#include "runtime/recurrent_sizes.h"
 
 namespace timeloom {
 namespace {
@@ -101,6 +102,16 @@ bool by_gate(const RecurrentCall<Scalar>& call) {
   return call.input_dropout || call.recurrent_dropout;
 }
 
+template <typename Scalar>
+RecurrentTraits traits_of(const RecurrentCall<Scalar>& call, bool zoned) {
+  return {call.features,
+          call.units,
+          call.activation,
+          zoned,
+          call.input_dropout != nullptr,
+          call.recurrent_dropout != nullptr};
+}
+
 /// Row `place` of the plan at its last step, in an array of the outputs of every step.
 template <typename Scalar>
 const Scalar* last_output(const SequenceRows& rows, const SequenceView<const Scalar>& outputs,
@@ -139,16 +150,17 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   const SequenceRows& rows = *held.rows;
   const index batch = rows.batch();
   const index units = call.units;
-  const index total = rows.total();
   const RnnSizes sizes{batch, rows.steps(), call.features, units};
-  const RnnPlan plan = plan_rnn(info, sizes, total, sizeof(Scalar), false, by_gate(call), request);
+  const RnnPlan plan = plan_rnn(info, sizes, rows.total(), sizeof(Scalar), false, by_gate(call), request);
   RnnLayout layout{};
   call.cell->layout(sizes, layout);
 
   InPlanOrder<Scalar> in_plan_order(rows);
   RnnForward<Scalar> forward{};
   forward.call = shared_call(call, rows, plan.path, in_plan_order);
-  const Workspace packed = workspace_of<Scalar>(layout.packed_weights);
+  const ForwardSizes needed = forward_sizes(*call.cell, layout, rows, traits_of(call, forward.call.zoned),
+                                            plan.path, keep, sequence != nullptr);
+  const Workspace packed = workspace_of<Scalar>(needed.packed);
   forward.packed = packed.as<Scalar>();
   forward.output_steps = std::max<index>(rows.steps(), 1);
   if (sequence) {
@@ -156,42 +168,27 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
     forward.outputs = walk(sequence, rows.steps(), units, backwards);
     forward.output_row = forward.call.plan.output_row;
   } else {
-    if (rows.dense() && !keep) forward.output_steps = 2;
-    held.history = workspace_of<Scalar>((rows.dense() ? forward.output_steps * batch : total) * units);
+    if (rows.dense()) forward.output_steps = history_steps(rows.steps(), keep);
+    held.history = workspace_of<Scalar>(needed.history);
     forward.outputs = {held.history.template as<Scalar>(), units, batch * units};
   }
   forward.keeps_states = keep;
   for (int which = 1; which < info.states; ++which) {
-    held.states[which] = workspace_of<Scalar>((keep ? batch + total : batch) * layout.padded_units);
+    held.states[which] = workspace_of<Scalar>(needed.states[which]);
     forward.states[which] = held.states[which].template as<Scalar>();
     copy_padded(forward.states[which], layout.padded_units, forward.call.initial[which], batch, units);
   }
   forward.keeps_steps = keep;
-  const index steps_kept = keep ? total : batch;
-  const bool keeps_values = keep && (forward.call.zoned || !call.cell->output_suffices(call.activation));
-  if (info.kept > 0 && (keeps_values || info.phases == 2)) {
-    held.kept = workspace_of<Scalar>(steps_kept * layout.panels * layout.kept_width);
-    forward.kept = held.kept.template as<Scalar>();
-  }
-  if (info.phases == 2) {
-    held.operand = workspace_of<Scalar>(steps_kept * units);
-    forward.operand = held.operand.template as<Scalar>();
-  }
-  Workspace accumulators;
-  const index chunk_rows = forward.call.plan.chunk_rows;
-  if (plan.path.separate || plan.path.state_block < units) {
-    accumulators = workspace_of<Scalar>(chunk_rows * layout.accumulator_row);
-    forward.accumulators = accumulators.as<Scalar>();
-  }
-  Workspace dropped_inputs, dropped_states;
-  if (call.input_dropout) {
-    dropped_inputs = workspace_of<Scalar>(info.input_gates * chunk_rows * call.features);
-    forward.dropped_inputs = dropped_inputs.as<Scalar>();
-  }
-  if (call.recurrent_dropout) {
-    dropped_states = workspace_of<Scalar>(2 * info.state_gates * batch * units);
-    forward.dropped_states = dropped_states.as<Scalar>();
-  }
+  held.kept = workspace_of<Scalar>(needed.kept);
+  forward.kept = held.kept.template as<Scalar>();
+  held.operand = workspace_of<Scalar>(needed.operand);
+  forward.operand = held.operand.template as<Scalar>();
+  const Workspace accumulators = workspace_of<Scalar>(needed.accumulators);
+  forward.accumulators = accumulators.as<Scalar>();
+  const Workspace dropped_inputs = workspace_of<Scalar>(needed.dropped_inputs);
+  forward.dropped_inputs = dropped_inputs.as<Scalar>();
+  const Workspace dropped_states = workspace_of<Scalar>(needed.dropped_states);
+  forward.dropped_states = dropped_states.as<Scalar>();
 
   const RnnPacking<Scalar> packing{sizes,     call.kernel,       call.recurrent_kernel,
                                    call.bias, plan.path.by_gate, packed.as<Scalar>()};
@@ -251,13 +248,14 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   InPlanOrder<Scalar> in_plan_order(rows);
   RnnBackward<Scalar> backward{};
   backward.call = shared_call(call, rows, plan.path, in_plan_order);
-  const index chunk_rows = backward.call.plan.chunk_rows;
-  const Workspace packed = workspace_of<Scalar>(layout.packed_transposed);
-  const Workspace sums = workspace_of<Scalar>(chunk_rows * layout.accumulator_row);
-  const Workspace scratch = workspace_of<Scalar>(plan.threads * layout.thread_scratch);
-  const Workspace pointers = workspace_of<const Scalar*>(plan.threads * kRowPointers * chunk_rows);
+  const BackwardSizes needed =
+      backward_sizes(info, layout, rows, traits_of(call, backward.call.zoned), plan.threads);
+  const Workspace packed = workspace_of<Scalar>(needed.packed);
+  const Workspace sums = workspace_of<Scalar>(needed.accumulators);
+  const Workspace scratch = workspace_of<Scalar>(needed.scratch);
+  const Workspace pointers = workspace_of<const Scalar*>(needed.pointers);
   Workspace d_states[kMaxStates];
-  Workspace d_operand, folded, dropped_inputs, dropped_states;
+  Workspace folded;
 
   backward.packed_transposed = packed.as<Scalar>();
   backward.outputs = memory.outputs;
@@ -266,15 +264,13 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   backward.operand = memory.operand.template as<const Scalar>();
   for (int which = 0; which < info.states; ++which) {
     backward.states[which] = memory.states[which].template as<const Scalar>();
-    d_states[which] = workspace_of<Scalar>(batch * layout.padded_units);
+    d_states[which] = workspace_of<Scalar>(needed.d_state);
     backward.d_states[which] = d_states[which].as<Scalar>();
     const Scalar* d_final_rows = in_plan_order(d_final[which], 1, units);
     copy_padded(backward.d_states[which], layout.padded_units, d_final_rows, batch, units);
   }
-  if (info.phases == 2) {
-    d_operand = workspace_of<Scalar>(batch * layout.padded_units);
-    backward.d_operand = d_operand.as<Scalar>();
-  }
+  const Workspace d_operand = workspace_of<Scalar>(needed.d_operand);
+  backward.d_operand = d_operand.as<Scalar>();
   const bool masks = !rows.dense() && !given.packed;
   const bool repeats = d_sequence && masks && !call.zero_masked_outputs;
   const bool folds = repeats && has_holes(given);
@@ -285,17 +281,13 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   } else {
     backward.d_outputs = walk(d_sequence, rows.steps(), units, backwards && given.keep_time_order);
   }
-  if (call.input_dropout) {
-    dropped_inputs = workspace_of<Scalar>(info.input_gates * chunk_rows * call.features);
-    backward.dropped_inputs = dropped_inputs.as<Scalar>();
-  }
-  if (call.recurrent_dropout) {
-    dropped_states = workspace_of<Scalar>(info.state_gates * chunk_rows * units);
-    backward.dropped_states = dropped_states.as<Scalar>();
-  }
+  const Workspace dropped_inputs = workspace_of<Scalar>(needed.dropped_inputs);
+  backward.dropped_inputs = dropped_inputs.as<Scalar>();
+  const Workspace dropped_states = workspace_of<Scalar>(needed.dropped_states);
+  backward.dropped_states = dropped_states.as<Scalar>();
   backward.d_accumulators = sums.as<Scalar>();
   if (plan.path.by_gate && units % (4 * layout.lanes) != 0) {  // the last gate panel has units of no one
-    std::fill_n(sums.as<Scalar>(), chunk_rows * layout.accumulator_row, Scalar(0));
+    std::fill_n(sums.as<Scalar>(), needed.accumulators, Scalar(0));
   }
   backward.d_inputs = walk(gradients.d_inputs, rows.steps(), call.features, backwards).data;
   backward.d_kernel = gradients.d_kernel;

@@ -43,7 +43,7 @@ struct RecurrentMemory {
   SequenceView<const Scalar> outputs;  // into history or into the caller's array
   const index* output_row;
   std::size_t bytes() const {
-    std::size_t sum = kept.bytes() + operand.bytes() + history.bytes();
+    std::size_t sum = kept.bytes() + operand.bytes() + history.bytes() + (rows ? rows->bytes() : 0);
     for (const Workspace& held : states) sum += held.bytes();
     return sum;
   }

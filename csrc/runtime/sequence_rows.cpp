@@ -93,6 +93,14 @@ void SequenceRows::cut_chunks() {
   }
 }
 
+std::size_t SequenceRows::bytes() const {
+  std::size_t elements = 0;
+  for (const auto* table : {&order_, &lengths_, &step_begin_, &input_row_, &output_row_, &chunk_begin_}) {
+    elements += table->capacity();
+  }
+  return elements * sizeof(index);
+}
+
 SequencePlan SequenceRows::plan() const {
   SequencePlan plan{};
   plan.step_begin = dense() ? nullptr : step_begin_.data();

@@ -43,6 +43,8 @@ class SequenceRows {
   index steps() const { return steps_; }
   /// Real timesteps of all rows.
   index total() const { return total_; }
+  /// Of the tables: 8 or 16 a timestep, 24 a row; nothing to speak of if the batch is dense.
+  std::size_t bytes() const;
   /// The row of the batch that is row `place` of the plan.
   index row_of(index place) const { return dense() ? place : order_[static_cast<std::size_t>(place)]; }
   /// Real timesteps of row `place` of the plan.

@@ -9,24 +9,20 @@
 #include <pthread.h>
 #endif
 
+#include "runtime/idle_blocks.h"
+
 namespace timeloom {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-constexpr std::size_t kGrain = 4096;  // sizes are rounded up to this, so that near ones share a block
-constexpr std::size_t kMostIdleBytes = 256 << 20;  // what the pool may hold idle
-constexpr std::size_t kMostIdleBlocks = 64;
-
-struct Block {
-  void* data;
-  std::size_t bytes;
-};
 
 struct Pool {
   std::mutex mutex;
-  std::vector<Block> idle;
-  std::size_t idle_bytes = 0;
+  IdleBlocks idle;
+  std::size_t used = 0;
 };
+
+WorkspaceObserver observer{};
 
 Pool& pool();
 
@@ -48,39 +44,34 @@ Pool& pool() {
   return *instance;
 }
 
-void release(void* data) { ::operator delete(data, std::align_val_t{kAlignment}); }
+void release(const Block& block) {
+  if (observer.freed) observer.freed(block.data);
+  ::operator delete(block.data, std::align_val_t{kAlignment});
+}
 
 }  // namespace
 
 Workspace::Workspace(std::size_t bytes) {
   if (bytes == 0) return;
-  bytes = (bytes + kGrain - 1) / kGrain * kGrain;
+  bytes = IdleBlocks::block_size(bytes);
+  Pool& shared = pool();
   {
-    Pool& shared = pool();
     const std::lock_guard<std::mutex> lock(shared.mutex);
-    std::size_t best = shared.idle.size();
-    for (std::size_t i = 0; i < shared.idle.size(); ++i) {
-      const std::size_t size = shared.idle[i].bytes;
-      // A block more than twice too large stays for those who need it.
-      if (size >= bytes && size <= 2 * bytes &&
-          (best == shared.idle.size() || size < shared.idle[best].bytes))
-        best = i;
-    }
-    if (best < shared.idle.size()) {
-      data_ = shared.idle[best].data;
-      bytes_ = shared.idle[best].bytes;
-      shared.idle_bytes -= bytes_;
-      shared.idle[best] = shared.idle.back();
-      shared.idle.pop_back();
-      return;
-    }
+    const Block block = shared.idle.take(bytes);
+    data_ = block.data;
+    bytes_ = block.bytes;
+    shared.used += bytes_;
   }
+  if (data_) return;
   data_ = ::operator new(bytes, std::align_val_t{kAlignment}, std::nothrow);
   if (!data_) {  // perhaps the idle blocks, none of which fits, are what is missing
     free_workspaces();
     data_ = ::operator new(bytes, std::align_val_t{kAlignment});
   }
   bytes_ = bytes;
+  if (observer.taken) observer.taken(data_, bytes_);
+  const std::lock_guard<std::mutex> lock(shared.mutex);
+  shared.used += bytes_;
 }
 
 Workspace::Workspace(Workspace&& other) noexcept
@@ -94,25 +85,32 @@ Workspace& Workspace::operator=(Workspace&& other) noexcept {
 
 Workspace::~Workspace() {
   if (!data_) return;
+  const Block block{data_, bytes_};
   Pool& shared = pool();
   {
     const std::lock_guard<std::mutex> lock(shared.mutex);
-    if (shared.idle.size() < kMostIdleBlocks && shared.idle_bytes + bytes_ <= kMostIdleBytes) {
-      if (shared.idle.capacity() < kMostIdleBlocks) shared.idle.reserve(kMostIdleBlocks);
-      shared.idle.push_back({data_, bytes_});
-      shared.idle_bytes += bytes_;
-      return;
-    }
+    shared.used -= bytes_;
+    if (shared.idle.put(block)) return;
   }
-  release(data_);
+  release(block);
 }
 
 void free_workspaces() {
   Pool& shared = pool();
-  const std::lock_guard<std::mutex> lock(shared.mutex);
-  for (const Block& block : shared.idle) release(block.data);
-  shared.idle.clear();
-  shared.idle_bytes = 0;
+  std::vector<Block> blocks;
+  {
+    const std::lock_guard<std::mutex> lock(shared.mutex);
+    blocks = shared.idle.empty();
+  }
+  for (const Block& block : blocks) release(block);
 }
+
+PoolBytes workspace_bytes() {
+  Pool& shared = pool();
+  const std::lock_guard<std::mutex> lock(shared.mutex);
+  return {shared.used, shared.idle.bytes()};
+}
+
+void observe_workspaces(const WorkspaceObserver& told) { observer = told; }
 
 }  // namespace timeloom

@@ -38,4 +38,19 @@ Workspace workspace_of(std::ptrdiff_t count) {
 /// Returns the idle memory of the pool to the system.
 void free_workspaces();
 
+/// Bytes that the pool holds: of calls that run and of what forward keeps, and idle.
+struct PoolBytes {
+  std::size_t used;
+  std::size_t idle;
+};
+PoolBytes workspace_bytes();
+
+/// Told of every block that the pool takes from the system and returns to it, in the thread that does so; for
+/// tools that count memory. Set once, before the first block.
+struct WorkspaceObserver {
+  void (*taken)(void* data, std::size_t bytes);
+  void (*freed)(void* data);
+};
+void observe_workspaces(const WorkspaceObserver& observer);
+
 }  // namespace timeloom

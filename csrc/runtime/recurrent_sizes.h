@@ -1,0 +1,58 @@
+/// How much memory a recurrent call takes from the pool: asked by the calls themselves, and by an estimate
+/// before there is any call.
+#pragma once
+
+#include "base/kernel_table.h"
+#include "runtime/sequence_rows.h"
+#include "runtime/thread_plan.h"
+
+namespace timeloom {
+
+/// What the memory of a call depends on beside its rows.
+struct RecurrentTraits {
+  index features;
+  index units;
+  Activation activation;
+  bool zoned;  // whether states keep a part of their old value
+  bool input_dropout;
+  bool recurrent_dropout;
+};
+
+/// Elements of the arrays of forward, 0 where one is not needed.
+struct ForwardSizes {
+  index packed;              // the packed weights
+  index history;             // outputs that the caller does not want, from here on RecurrentMemory
+  index states[kMaxStates];  // 0 for state 0, the output
+  index kept;
+  index operand;
+  index accumulators;  // from here on workspace
+  index dropped_inputs;
+  index dropped_states;
+};
+
+/// Elements of the arrays of backward, all of them workspace. Masked timesteps may need more.
+struct BackwardSizes {
+  index packed;        // the packed transposed weights
+  index accumulators;  // gradients of the sums of a chunk
+  index scratch;       // of all threads
+  index pointers;      // likewise; elements are pointers
+  index d_state;       // of each state
+  index d_operand;
+  index dropped_inputs;
+  index dropped_states;
+};
+
+/// Steps of outputs that forward holds if the caller does not want them and the rows are dense.
+constexpr index history_steps(index steps, bool keep) { return keep ? (steps > 1 ? steps : 1) : 2; }
+
+/// Sizes of a forward call on these rows. `layout` is what the cell says of them; `keep`: for a backward
+/// call; `sequence`: the caller has room for the outputs of every step.
+template <typename Scalar>
+ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layout, const SequenceRows& rows,
+                           const RecurrentTraits& traits, const RnnPath& path, bool keep, bool sequence);
+
+/// Sizes of a backward call on this many threads; the rest as in forward.
+BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const SequenceRows& rows,
+                             const RecurrentTraits& traits, int threads);
+
+}  // namespace timeloom
