@@ -27,6 +27,14 @@ struct RowWise {
   index cols;
 };
 
+/// Chains of fused multiply-adds in registers, a measure of what the processor can do at most.
+constexpr int kFmaChains = 12;
+template <typename Scalar>
+struct FmaChains {
+  Scalar* results;  // [workers, lanes], overwritten with the sums of the chains' ends
+  index rounds;     // multiply-adds of each chain
+};
+
 /// Functions of elements and rows. Every result is the same bits for any number of workers.
 template <typename Scalar>
 struct MathKernels {
@@ -40,6 +48,7 @@ struct MathKernels {
   void (*log_softmax_gradient)(const RowWise<Scalar>&, const Worker&);
   void (*sum_last)(const RowWise<Scalar>&, const Worker&);
   void (*sum_rows)(const RowWise<Scalar>&, const Worker&);
+  void (*fma_chains)(const FmaChains<Scalar>&, const Worker&);
 };
 
 }  // namespace timeloom

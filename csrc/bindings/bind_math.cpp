@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <string>
 
 #include "bindings/checks.h"
@@ -189,6 +190,19 @@ py::array sum_rows(py::handle a_object, int threads, const std::string& isa) {
   return results;
 }
 
+/// [threads, lanes] sums of the ends of kFmaChains chains, each of `rounds` multiply-adds in float32.
+py::array fma_chains(long long rounds, int requested, const std::string& isa) {
+  if (rounds < 0) refuse("rounds", "a number that is not negative", std::to_string(rounds));
+  const Kernels<float>& kernels = table_for(isa.c_str()).f32;
+  const double work = static_cast<double>(rounds) * kFmaChains / 6;
+  const int threads = checked_threads(requested, work);
+  py::array_t<float> results({static_cast<index>(threads), kernels.lanes});
+  const FmaChains<float> call{results.mutable_data(), static_cast<index>(rounds)};
+  std::fill_n(call.results, results.size(), 0.0f);
+  run_kernel(threads, work, [&](const Worker& worker) { kernels.math.fma_chains(call, worker); });
+  return results;
+}
+
 }  // namespace
 
 void bind_math(py::module_& module) {
@@ -254,6 +268,9 @@ void bind_math(py::module_& module) {
              "Sum over the last axis: one chain of additions a row, in ascending order.");
   module.def("sum_rows", &sum_rows, a, only_named, threads, isa,
              "Sum over the rows of a matrix: chunks of 512 rows, one chain each, then added.");
+  module.def("fma_chains", &fma_chains, py::arg("rounds"), only_named, threads, isa,
+             "Runs 12 chains a <- a * 0.5 + 1 of `rounds` steps in every lane of every thread, in registers; "
+             "chain i starts from i. Returns the sums of their ends [threads, lanes].");
 }
 
 }  // namespace timeloom

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/elementwise.h"
+#include "kernels/fma_chains.h"
 #include "kernels/optimizers.h"
 #include "kernels/reductions.h"
 #include "kernels/softmax.h"
@@ -19,6 +20,7 @@ constexpr MathKernels<typename V::scalar> math_kernels() {
   table.log_softmax_gradient = log_softmax_gradient_kernel<V>;
   table.sum_last = sum_last_kernel<V>;
   table.sum_rows = sum_rows_kernel<V>;
+  table.fma_chains = fma_chains_kernel<V>;
   return table;
 }
 

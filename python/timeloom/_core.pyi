@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'exp', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'matmul', 'matmul_memory', 'rmsprop_update', 'rnn_backward', 'rnn_cells', 'rnn_forward', 'rnn_memory', 'rnn_paths', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
+__all__: list[str] = ['PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'exp', 'fma_chains', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'matmul', 'matmul_memory', 'rmsprop_update', 'rnn_backward', 'rnn_cells', 'rnn_forward', 'rnn_memory', 'rnn_paths', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
 class RnnCache:
     """
     What rnn_forward keeps for rnn_backward. Opaque and read only.
@@ -102,6 +102,10 @@ def exp(x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 
 def free_workspaces() -> None:
     """
     Returns the idle memory of the workspace pool to the system.
+    """
+def fma_chains(rounds: typing.SupportsInt | typing.SupportsIndex, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    Runs 12 chains a <- a * 0.5 + 1 of `rounds` steps in every lane of every thread, in registers; chain i starts from i. Returns the sums of their ends [threads, lanes].
     """
 def get_num_threads() -> int:
     """
