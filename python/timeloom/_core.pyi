@@ -99,13 +99,13 @@ def exp(x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 
     """
     e^x for each element.
     """
-def free_workspaces() -> None:
-    """
-    Returns the idle memory of the workspace pool to the system.
-    """
 def fma_chains(rounds: typing.SupportsInt | typing.SupportsIndex, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
     """
     Runs 12 chains a <- a * 0.5 + 1 of `rounds` steps in every lane of every thread, in registers; chain i starts from i. Returns the sums of their ends [threads, lanes].
+    """
+def free_workspaces() -> None:
+    """
+    Returns the idle memory of the workspace pool to the system.
     """
 def get_num_threads() -> int:
     """
