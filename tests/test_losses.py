@@ -139,3 +139,66 @@ def test_weights_fit_values_of_more_or_fewer_axes():
         ValueError, match=r"loss: expected values that fit weights .* \(3, 4\), got shape \(3,\)"
     ):
         loss.reduce(whole(y, p), steps)
+
+
+LOSSES = [
+    losses.MeanSquaredError(),
+    losses.MeanAbsoluteError(reduction="sum"),
+    losses.BinaryCrossentropy(label_smoothing=0.2),
+    losses.BinaryCrossentropy(from_logits=True),
+    losses.CategoricalCrossentropy(label_smoothing=0.2, reduction="mean"),
+    losses.CategoricalCrossentropy(from_logits=True),
+    losses.SparseCategoricalCrossentropy(),
+    losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum"),
+    losses.MeanSquaredError(reduction="mean_with_sample_weight"),
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: f"{loss.name}-{loss.reduction}")
+@pytest.mark.parametrize("weighted", [None, "rows", "steps"])
+def test_the_loss_of_a_batch_is_its_reduced_values(loss, weighted):
+    random = np.random.default_rng(0)
+    outputs, targets = random.uniform(0.1, 0.9, (2, 4, 3, 5)).astype(np.float32)
+    if "sparse" in loss.name:
+        targets = random.integers(0, 5, (4, 3))
+    shape = {None: None, "rows": (4, 1), "steps": (4, 3)}[weighted]
+    weights = None if shape is None else random.uniform(size=shape).astype(np.float32)
+
+    def gradient(compute):
+        with GradientTape() as tape:
+            handle = tape.watch(outputs)
+            value = compute(handle)
+        return value.numpy(), tape.gradient(value, handle)
+
+    found = gradient(lambda handle: loss.batch_loss(targets, handle, weights))
+    expected = gradient(lambda handle: loss.reduce(loss.call_checked(targets, handle), weights))
+    assert found[0].dtype == np.float32
+    assert found[0].shape == ()
+    # The same kernels and the same sum; the weights may come before or after the division.
+    eps = np.finfo(np.float32).eps
+    np.testing.assert_allclose(found[0], expected[0], rtol=2 * eps)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=8 * eps * np.abs(expected[1]).max())
+    assert loss.batch_loss(targets, outputs, weights) == found[0]
+
+
+def test_the_loss_of_a_batch_is_one_operation_unless_a_subclass_computes_otherwise():
+    class Doubled(losses.MeanSquaredError):
+        def call(self, y_true, y_pred):
+            return 2 * super().call(y_true, y_pred)
+
+    class Halved(losses.MeanSquaredError):
+        def reduce(self, values, sample_weight=None):
+            return super().reduce(values, sample_weight) * 0.5
+
+    y, p = np.zeros((2, 3), np.float32), np.ones((2, 3), np.float32)
+
+    def records(loss):
+        with GradientTape() as tape:
+            value = loss.batch_loss(y, tape.watch(p))
+            count = sum(entry is not None for entry in tape._records)
+        return float(value), count
+
+    assert records(losses.MeanSquaredError()) == (1.0, 1)
+    assert records(Halved())[0] == 0.5
+    # What a subclass wrote is not what the primitive of its function computes.
+    assert Doubled()._kernel is None

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/gemm.h"
+#include "base/losses.h"
 #include "base/math_kernels.h"
 #include "base/optimizers.h"
 #include "base/rnn.h"
@@ -38,8 +39,9 @@ struct Kernels {
   void (*gemm)(const Gemm<Scalar>&, const Worker&);
   void (*gemm_outer)(const GemmOuter<Scalar>&, const Worker&);
 
-  // elements, rows, optimizer steps
+  // elements, rows, losses and layers, optimizer steps
   MathKernels<Scalar> math;
+  LayerKernels<Scalar> layers;
   OptimizerKernels<Scalar> optimizers;
 };
 

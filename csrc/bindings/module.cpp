@@ -8,6 +8,7 @@ void bind_runtime(pybind11::module_& module);
 void bind_gemm(pybind11::module_& module);
 void bind_rnn(pybind11::module_& module);
 void bind_math(pybind11::module_& module);
+void bind_losses(pybind11::module_& module);
 void bind_optimizers(pybind11::module_& module);
 void bind_memory(pybind11::module_& module);
 }  // namespace timeloom
@@ -18,6 +19,7 @@ PYBIND11_MODULE(_core, module) {
   timeloom::bind_gemm(module);
   timeloom::bind_rnn(module);
   timeloom::bind_math(module);
+  timeloom::bind_losses(module);
   timeloom::bind_optimizers(module);
   timeloom::bind_memory(module);
 }

@@ -14,6 +14,8 @@ struct WholeVector {
   using Scalar = typename V::scalar;
   TIMELOOM_INLINE V load(const Scalar* p) const noexcept { return V::load(p); }
   TIMELOOM_INLINE void store(Scalar* p, V value) const noexcept { value.store(p); }
+  /// The value itself.
+  TIMELOOM_INLINE V inside(V value) const noexcept { return value; }
 };
 
 /// The first `count` lanes: the tail of a loop.
@@ -23,6 +25,12 @@ struct PartVector {
   int count;
   TIMELOOM_INLINE V load(const Scalar* p) const noexcept { return V::load_partial(p, count); }
   TIMELOOM_INLINE void store(Scalar* p, V value) const noexcept { value.store_partial(p, count); }
+  /// The value with zeros in the lanes past the end.
+  TIMELOOM_INLINE V inside(V value) const noexcept {
+    Scalar lanes[V::kLanes];
+    value.store(lanes);
+    return V::load_partial(lanes, count);
+  }
 };
 
 /// Calls f(position, lanes) for [begin, end) in ascending order, `lanes` a WholeVector or, last, a

@@ -1,8 +1,11 @@
 // The functions over elements, rows and parameters as their parts of the kernel table.
 #pragma once
 
+#include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/fma_chains.h"
+#include "kernels/embedding.h"
+#include "kernels/losses.h"
 #include "kernels/optimizers.h"
 #include "kernels/reductions.h"
 #include "kernels/softmax.h"
@@ -21,6 +24,17 @@ constexpr MathKernels<typename V::scalar> math_kernels() {
   table.sum_last = sum_last_kernel<V>;
   table.sum_rows = sum_rows_kernel<V>;
   table.fma_chains = fma_chains_kernel<V>;
+  return table;
+}
+
+template <class V>
+constexpr LayerKernels<typename V::scalar> layer_kernels() {
+  LayerKernels<typename V::scalar> table{};
+  table.loss_values = loss_values_kernel<V>;
+  table.loss_gradient = loss_gradient_kernel<V>;
+  table.dropout = dropout_kernel<V>;
+  table.embedding = embedding_kernel<V>;
+  table.embedding_gradient = embedding_gradient_kernel<V>;
   return table;
 }
 

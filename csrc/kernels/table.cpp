@@ -38,6 +38,7 @@ constexpr Kernels<Scalar> kernels() {
   table.gemm = gemm<V>;
   table.gemm_outer = gemm_outer<V>;
   table.math = math_kernels<V>();
+  table.layers = layer_kernels<V>();
   table.optimizers = optimizer_kernels<V>();
   return table;
 }

@@ -5,16 +5,14 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'exp', 'fma_chains', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'matmul', 'matmul_memory', 'rmsprop_update', 'rnn_backward', 'rnn_cells', 'rnn_forward', 'rnn_memory', 'rnn_paths', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
+__all__: list[str] = ['PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'dropout', 'embedding', 'embedding_gradient', 'exp', 'fma_chains', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'loss_gradient', 'loss_sum', 'loss_values', 'matmul', 'matmul_memory', 'rmsprop_update', 'rnn_backward', 'rnn_cells', 'rnn_forward', 'rnn_memory', 'rnn_paths', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
 class RnnCache:
     """
     What rnn_forward keeps for rnn_backward. Opaque and read only.
     """
     @property
     def nbytes(self) -> int:
-        """
-        Bytes of what only backward reads, the tables of a batch of unequal lengths among them; not the arrays of the call.
-        """
+        ...
 class Segments:
     """
     Parameters and the arrays an optimizer keeps beside them: slots[parameter][kind].
@@ -43,30 +41,6 @@ class Segments:
         """
         Arrays kept beside each parameter.
         """
-class PoolModel:
-    """
-    The workspace pool without its memory, to follow its rules.
-    """
-    def __init__(self) -> None:
-        ...
-    def give(self, block: typing.SupportsInt | typing.SupportsIndex) -> None:
-        """
-        Takes a block of this size back.
-        """
-    def take(self, bytes: typing.SupportsInt | typing.SupportsIndex) -> int:
-        """
-        Size of the block that serves this many bytes.
-        """
-    @property
-    def idle(self) -> int:
-        """
-        Bytes of idle blocks.
-        """
-    @property
-    def used(self) -> int:
-        """
-        Bytes in use.
-        """
 def activation(name: str, x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
     """
     y = f(x) for each element; name: one of activations().
@@ -94,6 +68,18 @@ def build_info() -> dict:
 def clip_by_value(gradients: collections.abc.Sequence, clip_value: typing.SupportsFloat | typing.SupportsIndex, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> None:
     """
     Holds every element of every array in [-clip_value, clip_value], in place; NaN stays.
+    """
+def dropout(x: typing.Any, rate: typing.SupportsFloat | typing.SupportsIndex, key: typing.SupportsInt | typing.SupportsIndex, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    x times 0 with probability rate, else 1 / (1 - rate): a function of key and place alone.
+    """
+def embedding(embeddings: typing.Any, indices: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    embeddings[indices], int64 indices.
+    """
+def embedding_gradient(d_outputs: typing.Any, indices: typing.Any, rows: typing.SupportsInt | typing.SupportsIndex, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    Sums of the rows of d_outputs by their index: one chain each, in ascending order.
     """
 def exp(x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
     """
@@ -127,13 +113,21 @@ def log_softmax_gradient(output: typing.Any, d_output: typing.Any, *, _threads: 
     """
     d_output - e^output sum(d_output) over the last axis; output is that of log_softmax.
     """
+def loss_gradient(name: str, outputs: typing.Any, targets: typing.Any, d_values: typing.Any, smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0, epsilon: typing.SupportsFloat | typing.SupportsIndex = 1e-07, ignored: typing.SupportsInt | typing.SupportsIndex | None = None, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    The gradient of the outputs for that of the values: one a row, or one for all without axes.
+    """
+def loss_sum(name: str, outputs: typing.Any, targets: typing.Any, weights: typing.Any, divisor: typing.SupportsFloat | typing.SupportsIndex, smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0, epsilon: typing.SupportsFloat | typing.SupportsIndex = 1e-07, ignored: typing.SupportsInt | typing.SupportsIndex | None = None, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    sum(loss_values * weights) / divisor, an array without axes; weights: one a row, or None.
+    """
+def loss_values(name: str, outputs: typing.Any, targets: typing.Any, smoothing: typing.SupportsFloat | typing.SupportsIndex = 0.0, epsilon: typing.SupportsFloat | typing.SupportsIndex = 1e-07, ignored: typing.SupportsInt | typing.SupportsIndex | None = None, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
+    """
+    The loss of each row of outputs; name: squared, absolute, binary, binary_logits, categorical or categorical_logits. targets: as outputs, or int64 labels of the rows; those equal to `ignored` cost nothing.
+    """
 def matmul(a: typing.Any, b: typing.Any, bias: typing.Any = None, transpose_a: bool = False, transpose_b: bool = False, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
     """
     a @ b (+ bias), every element one chain of fma in ascending order; transpose_a: the rule of weight gradients.
-    """
-def matmul_memory(rows: typing.SupportsInt | typing.SupportsIndex, depth: typing.SupportsInt | typing.SupportsIndex, cols: typing.SupportsInt | typing.SupportsIndex, dtype: str, transpose_a: bool = False) -> list[tuple[str, int, bool]]:
-    """
-    As rnn_memory, of matmul.
     """
 def rmsprop_update(segments: Segments, gradients: collections.abc.Sequence, learning_rate: typing.SupportsFloat | typing.SupportsIndex, rho: typing.SupportsFloat | typing.SupportsIndex = 0.9, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, epsilon: typing.SupportsFloat | typing.SupportsIndex = 1e-07, centered: bool = False, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, *, gradient_scales: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] | None = None, clip_value: typing.SupportsFloat | typing.SupportsIndex | None = None, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> None:
     """
@@ -150,10 +144,6 @@ def rnn_cells() -> dict:
 def rnn_forward(cell: str, inputs: typing.Any, kernel: typing.Any, recurrent_kernel: typing.Any, bias: typing.Any, initial_states: typing.Any, activation: str, recurrent_activation: str, go_backwards: bool, return_sequences: bool, keep: bool, *, mask: typing.Any = None, lengths: typing.Any = None, zero_output_for_mask: bool = False, keep_time_order: bool = False, input_dropout: typing.Any = None, recurrent_dropout: typing.Any = None, zoneout: typing.Any = None, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '', _path: str = '', _k_block: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
     """
     Runs a cell over inputs [B, T, F], or over packed ones [sum(lengths), F]. Returns (outputs [B, T, U], [sum(lengths), U] or [B, U], final states, cache or None).
-    """
-def rnn_memory(cell: str, dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, timesteps: typing.SupportsInt | typing.SupportsIndex, features: typing.SupportsInt | typing.SupportsIndex, units: typing.SupportsInt | typing.SupportsIndex, activation: str, return_sequences: bool, keep: bool, *, initial: bool = False, zoned: bool = False, input_dropout: bool = False, recurrent_dropout: bool = False) -> tuple[list[tuple[str, int, bool]], list[tuple[str, int, bool]]]:
-    """
-    What rnn_forward and rnn_backward take from the pool, in this order: two lists of (name, bytes, whether it is kept for backward).
     """
 def rnn_paths() -> list[str]:
     """
@@ -194,9 +184,5 @@ def sum_rows(a: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsInd
 def supported_isas() -> list[str]:
     """
     Names of the kernel tables this CPU can run, best last.
-    """
-def workspace_bytes() -> tuple[int, int]:
-    """
-    Bytes that the workspace pool holds: in use, idle.
     """
 __version__: str = '0.1.0'

@@ -1,5 +1,6 @@
 """Losses as objects: a function, its settings and the reduction over a batch."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from timeloom.arrays import real_array, shape_text
 from timeloom.autograd import TracedArray, is_recorded
 from timeloom.losses.functions import (
     FUNCTIONS,
+    KERNELS,
     PRIMITIVES,
     binary_crossentropy,
     categorical_crossentropy,
@@ -34,6 +36,8 @@ __all__ = [
     "SparseCategoricalCrossentropy",
 ]
 
+# Of these the sum of the values is divided by a number that does not depend on the weights.
+_ONE_DIVISOR = ("sum_over_batch_size", "mean", "sum")
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
 
@@ -123,6 +127,16 @@ class Loss:
         weights = weights.reshape(mask.shape + (1,) * (len(shape) - mask.ndim))
         return weights if sample_weight is None else weights * sample_weight
 
+    def batch_loss(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """`reduce` of `call_checked`, in one operation where that is possible: what training steps call.
+
+        Args:
+            y_true: Targets that `targets` returned.
+            y_pred: Outputs.
+            sample_weight: As for reduce.
+        """
+        return self.reduce(self.call_checked(y_true, y_pred), sample_weight)
+
     def reduce(self, values: Any, sample_weight: Any = None) -> Any:
         """Returns the number that training makes small from values and weights that fit them.
 
@@ -194,6 +208,18 @@ class LossFunctionWrapper(Loss):
         self._arguments = kwargs
         # Every axis that the functions take is the last one.
         self._primitive_arguments = {name: value for name, value in kwargs.items() if name != "axis"}
+        self._kernel = self._kernel_name()
+
+    def _kernel_name(self) -> str | None:
+        """The loss of the kernels that `batch_loss` may call, None where a subclass computes otherwise."""
+        own = type(self)
+        known = (
+            own.call is LossFunctionWrapper.call
+            and own.call_checked is LossFunctionWrapper.call_checked
+            and own.reduce is Loss.reduce
+        )
+        name = KERNELS.get(self.fn) if known else None
+        return f"{name}_logits" if name is not None and self._arguments.get("from_logits") else name
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self.fn(y_true, y_pred, **self._arguments)
@@ -203,6 +229,26 @@ class LossFunctionWrapper(Loss):
         if primitive is None:
             return self.call(y_true, y_pred)
         return primitive(y_true, y_pred, **self._primitive_arguments)
+
+    def batch_loss(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        rows = y_pred.shape[:-1]
+        # Outputs of one axis have a loss without axes; sequences without a timestep have none.
+        fits = rows and y_pred.size and type(y_true) is np.ndarray and self.reduction in _ONE_DIVISOR
+        if (
+            self._kernel is None
+            or not fits
+            or y_true.shape != (rows if y_true.dtype.kind == "i" else y_pred.shape)
+        ):
+            return super().batch_loss(y_true, y_pred, sample_weight)
+        if sample_weight is not None:
+            sample_weight = _aligned(sample_weight, rows)
+            if sample_weight.dtype != y_pred.dtype:
+                return super().batch_loss(y_true, y_pred, sample_weight)
+            if sample_weight.shape != rows:
+                sample_weight = np.broadcast_to(sample_weight, rows).copy()
+        divisor = 1.0 if self.reduction == "sum" else math.prod(rows)
+        smoothing = self._arguments.get("label_smoothing", 0.0)
+        return ops.losses.batch_loss(self._kernel, y_true, y_pred, sample_weight, divisor, smoothing)
 
     def targets(self, y_true: Any, shape: Sequence[int], dtype: DTypeLike, name: str = "y_true") -> Any:
         if self.fn is sparse_categorical_crossentropy:

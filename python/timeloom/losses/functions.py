@@ -13,6 +13,7 @@ from timeloom.autograd import TracedArray, is_recorded
 
 __all__ = [
     "FUNCTIONS",
+    "KERNELS",
     "PRIMITIVES",
     "binary_crossentropy",
     "categorical_crossentropy",
@@ -208,4 +209,13 @@ PRIMITIVES: dict[Callable[..., Any], Callable[..., Any]] = {
     binary_crossentropy: ops.binary_crossentropy,
     categorical_crossentropy: ops.categorical_crossentropy,
     sparse_categorical_crossentropy: ops.sparse_categorical_crossentropy,
+}
+
+# Their names in the kernels; those of outputs before the softmax or sigmoid end in "_logits".
+KERNELS: dict[Callable[..., Any], str] = {
+    mean_squared_error: "squared",
+    mean_absolute_error: "absolute",
+    binary_crossentropy: "binary",
+    categorical_crossentropy: "categorical",
+    sparse_categorical_crossentropy: "categorical",
 }

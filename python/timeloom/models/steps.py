@@ -262,22 +262,27 @@ class Steps(Layer):
         variables = self._step_weights
         with self._states_or_as_before():
             with GradientTape() as tape:
-                tape._adopt(x.values if isinstance(x, Packed) else x)
+                # Nobody changes a batch within its step.
+                for part in (x, y):
+                    if part is not None:
+                        tape._adopt(part.values if isinstance(part, Packed) else part)
                 outcome = self._outcome(x, y, weights, training=True)
             loss = outcome.loss
-            pairs = []
+            gradients: list[Any] = []
             if variables:
                 if isinstance(loss, TracedArray):
-                    found = tape.gradient(loss, variables, unconnected_gradients="none")
-                    pairs = [(g, v) for g, v in zip(found, variables, strict=True) if g is not None]
-                if not pairs:
+                    gradients = tape.gradient(loss, variables, unconnected_gradients="none")
+                    if any(gradient is None for gradient in gradients):
+                        pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+                        gradients, variables = [g for g, _ in pairs], [v for _, v in pairs]
+                if not gradients:
                     raise ValueError(
                         f"loss: expected a loss that depends on the trainable weights of {self.name!r}, "
                         "got one that depends on none of them"
                     )
             self._measure(outcome)
-            if pairs:
-                self.optimizer.step([g for g, _ in pairs], [v for _, v in pairs])
+            if gradients:
+                self.optimizer.step(gradients, variables)
         return self.metric_results()
 
     def test_step(self, data: Batch) -> dict[str, float]:
@@ -327,7 +332,7 @@ class Steps(Layer):
             sample_weight = None if sample_weight is None else sample_weight.values
         if mask is not None:
             sample_weight = loss.masked_weights(mask, _rows(y_pred), y_pred.dtype, sample_weight)
-        total = loss.reduce(loss.call_checked(y, y_pred), sample_weight)
+        total = loss.batch_loss(y, y_pred, sample_weight)
         if self._step_has_penalties:
             for penalty in self.losses:
                 total = total + penalty

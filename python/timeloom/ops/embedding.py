@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from timeloom.autograd import record
+from timeloom import _core
+from timeloom.autograd import is_recorded, keep, record
 from timeloom.autograd.recording import Array
-from timeloom.ops.checks import integers, real
+from timeloom.ops.checks import contiguous, integers, real
 
 
 def embedding(indices: Any, embeddings: Any) -> Any:
@@ -39,23 +40,12 @@ def embedding(indices: Any, embeddings: Any) -> Any:
     """
     table = real("embeddings", embeddings, ndim=2)
     picked = integers("indices", indices)
-    rows, features = table.shape
-    flat = picked.reshape(-1).astype(np.intp)
-    if flat.size:
-        low, high = int(flat.min()), int(flat.max())
-        if low < 0 or high >= rows:
-            raise ValueError(f"indices: expected integers in [0, {rows}), got {low if low < 0 else high}")
+    rows = table.shape[0]
+    numbers = contiguous(picked.astype(np.int64, copy=False))
+    if numbers is picked and is_recorded(embeddings):
+        numbers = keep(picked)
 
     def backward(_needs: Sequence[bool], g: Array) -> tuple[Array]:
-        gradient = np.zeros((rows, features), dtype=table.dtype)
-        if flat.size:
-            # Equal indices side by side, in order of occurrence: one sum for each row of the table.
-            order = np.argsort(flat, kind="stable")
-            names = flat[order]
-            starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
-            gradient[names[starts]] = np.add.reduceat(
-                np.asarray(g).reshape(-1, features)[order], starts, axis=0
-            )
-        return (gradient,)
+        return (_core.embedding_gradient(contiguous(g), numbers, rows),)
 
-    return record(table[flat].reshape(*picked.shape, features), (embeddings,), backward)
+    return record(_core.embedding(contiguous(table), numbers), (embeddings,), backward)

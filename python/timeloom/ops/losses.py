@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,62 @@ def _fit(gradient: Array, operand: Any) -> Array:
     return gradient.astype(value(operand).dtype, copy=False)
 
 
-def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    return dtype.type(backend.epsilon()), dtype.type(1 - backend.epsilon())
+def _values(
+    name: str,
+    operands: tuple[Any, Any],
+    targets: Array,
+    p: Array,
+    d_targets: Callable[[Array], Any],
+    smoothing: float = 0.0,
+) -> Any:
+    """The loss of each row, recorded; values and gradients of the outputs in one pass of the kernels each."""
+    epsilon = backend.epsilon()
+
+    def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
+        d = contiguous(np.asarray(g))
+        return (
+            _fit(d_targets(d), operands[0]) if needs[0] else None,
+            _core.loss_gradient(name, p, targets, d, smoothing, epsilon) if needs[1] else None,
+        )
+
+    return record(_core.loss_values(name, p, targets, smoothing, epsilon), operands, backward)
+
+
+def batch_loss(
+    name: str, y_true: Any, y_pred: Any, sample_weight: Any, divisor: float, smoothing: float = 0.0
+) -> Any:
+    """The loss of a whole batch as one operation: what models train on.
+
+    Equations:
+        loss = sum(sample_weight * values) / divisor
+
+    Args:
+        name: of a loss of the kernels: "squared", "absolute", "binary", "binary_logits", "categorical" or
+            "categorical_logits".
+        y_true: an array of the shape and dtype of y_pred; or class numbers, int64 [...].
+        y_pred: [..., n].
+        sample_weight: None, or an array [...] of the dtype of y_pred.
+        divisor: a number.
+        smoothing: label_smoothing.
+
+    Returns:
+        A number, without axes.
+    """
+    recorded = is_recorded(y_pred)
+    p = contiguous(value(y_pred))
+    t = contiguous(keep(y_true) if recorded else y_true)
+    epsilon = backend.epsilon()
+    output = _core.loss_sum(name, p, t, sample_weight, divisor, smoothing, epsilon)
+    if not recorded:
+        return output
+
+    def backward(_needs: Sequence[bool], g: Array) -> tuple[Any]:
+        d = np.asarray(g / p.dtype.type(divisor))
+        if sample_weight is not None:
+            d = d * sample_weight
+        return (_core.loss_gradient(name, p, t, d, smoothing, epsilon),)
+
+    return record(output, (y_pred,), backward)
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
@@ -67,14 +121,11 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
         array([0., 4.])
     """
     y_true, y_pred, t, p = _pair(y_true, y_pred)
-    difference = p - t
-    count = p.shape[-1]
 
-    def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
-        d = (np.asarray(g) * (2 / count))[..., None] * difference
-        return _fit(-d, y_true) if needs[0] else None, d
+    def d_targets(g: Array) -> Any:
+        return (g * (2 / p.shape[-1]))[..., None] * (t - p)
 
-    return record(_core.sum_last(difference * difference) / count, (y_true, y_pred), backward)
+    return _values("squared", (y_true, y_pred), t, p, d_targets)
 
 
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
@@ -94,14 +145,11 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
         ValueError: shapes that do not match.
     """
     y_true, y_pred, t, p = _pair(y_true, y_pred)
-    difference = p - t
-    count = p.shape[-1]
 
-    def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
-        d = (np.asarray(g) / count)[..., None] * np.sign(difference)
-        return _fit(-d, y_true) if needs[0] else None, d
+    def d_targets(g: Array) -> Any:
+        return (g / p.shape[-1])[..., None] * np.sign(t - p)
 
-    return record(_core.sum_last(np.abs(difference)) / count, (y_true, y_pred), backward)
+    return _values("absolute", (y_true, y_pred), t, p, d_targets)
 
 
 def binary_crossentropy(
@@ -133,31 +181,16 @@ def binary_crossentropy(
     """
     smoothing = _smoothing(label_smoothing)
     y_true, y_pred, t, p = _pair(y_true, y_pred)
-    count = p.shape[-1]
-    if smoothing:
-        t = t * t.dtype.type(1 - smoothing) + t.dtype.type(smoothing / 2)
-    if from_logits:
-        # max(x, 0) - x t + log(1 + exp(-|x|)) overflows nowhere.
-        terms = np.maximum(p, 0) - p * t + np.log1p(_core.exp(-np.abs(p)))
 
-        def slopes() -> tuple[Array, Array]:
-            return _core.activation("sigmoid", p) - t, -p
+    def d_targets(g: Array) -> Any:
+        scale = (g / p.shape[-1])[..., None] * p.dtype.type(1 - smoothing)
+        if from_logits:
+            return scale * -p
+        q = np.clip(p, p.dtype.type(backend.epsilon()), p.dtype.type(1 - backend.epsilon()))
+        return scale * (_core.log(1 - q) - _core.log(q))
 
-    else:
-        low, high = _limits(p.dtype)
-        q = np.clip(p, low, high)
-        inside = (p >= low) & (p <= high)
-        terms = -(t * _core.log(q) + (1 - t) * _core.log(1 - q))
-
-        def slopes() -> tuple[Array, Array]:
-            return (q - t) / (q * (1 - q)) * inside, _core.log(1 - q) - _core.log(q)
-
-    def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
-        scale = (np.asarray(g) / count)[..., None]
-        d_p, d_t = slopes()
-        return _fit(scale * d_t * p.dtype.type(1 - smoothing), y_true) if needs[0] else None, scale * d_p
-
-    return record(_core.sum_last(terms) / count, (y_true, y_pred), backward)
+    name = "binary_logits" if from_logits else "binary"
+    return _values(name, (y_true, y_pred), t, p, d_targets, smoothing)
 
 
 def categorical_crossentropy(
@@ -196,35 +229,17 @@ def categorical_crossentropy(
     if p.ndim == 0 or t.shape != p.shape:
         raise ValueError(f"y_true: expected shape {p.shape} as y_pred has (one-hot targets), got {t.shape}")
     y_true, y_pred, t, p = _pair(y_true, y_pred)
-    classes = p.shape[-1]
-    if smoothing:
-        t = t * t.dtype.type(1 - smoothing) + t.dtype.type(smoothing / classes)
-    logs, pull = _log_probabilities(p, from_logits)
 
-    def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any]:
-        scale = -np.asarray(g)[..., None]
-        d_t = _fit(scale * logs * p.dtype.type(1 - smoothing), y_true) if needs[0] else None
-        return d_t, pull(scale * t) if needs[1] else None
+    def d_targets(g: Array) -> Any:
+        scale = -g[..., None] * p.dtype.type(1 - smoothing)
+        if from_logits:
+            return scale * _core.log_softmax(p)
+        share = p / _core.sum_last(p)[..., None]
+        low, high = p.dtype.type(backend.epsilon()), p.dtype.type(1 - backend.epsilon())
+        return scale * _core.log(np.clip(share, low, high))
 
-    return record(-_core.sum_last(t * logs), (y_true, y_pred), backward)
-
-
-def _log_probabilities(p: Array, from_logits: bool) -> tuple[Array, Any]:
-    """log of the class probabilities, and the map from its gradient to the gradient of ``p``."""
-    if from_logits:
-        logs = _core.log_softmax(p)
-        return logs, lambda d: d - _core.exp(logs) * _core.sum_last(contiguous(d))[..., None]
-    low, high = _limits(p.dtype)
-    total = _core.sum_last(p)[..., None]
-    share = p / total
-    inside = (share >= low) & (share <= high)
-    clipped = np.clip(share, low, high)
-
-    def pull(d: Array) -> Array:
-        d = d / clipped * inside
-        return np.asarray((d - _core.sum_last(contiguous(d * share))[..., None]) / total)
-
-    return _core.log(clipped), pull
+    name = "categorical_logits" if from_logits else "categorical"
+    return _values(name, (y_true, y_pred), t, p, d_targets, smoothing)
 
 
 def sparse_categorical_crossentropy(
@@ -263,20 +278,12 @@ def sparse_categorical_crossentropy(
     if ignore_class is not None:
         ignore_class = integer("ignore_class", ignore_class, -(2**63), "an integer or None")
     labels = _labels(plain("y_true", y_true), p, ignore_class)
-    kept = None if ignore_class is None else labels != ignore_class
-    picked = (labels if kept is None else np.where(kept, labels, 0))[..., None]
-    logs, pull = _log_probabilities(p, from_logits)
-    losses = -np.take_along_axis(logs, picked, axis=-1)[..., 0]
-    if kept is not None:
-        losses = np.where(kept, losses, p.dtype.type(0))
+    name, epsilon = "categorical_logits" if from_logits else "categorical", backend.epsilon()
 
     def backward(_needs: Sequence[bool], g: Array) -> tuple[Any]:
-        d = np.asarray(g) if kept is None else g * kept
-        gradient = np.zeros_like(p)
-        np.put_along_axis(gradient, picked, -d[..., None], axis=-1)
-        return (pull(gradient),)
+        return (_core.loss_gradient(name, p, labels, contiguous(np.asarray(g)), 0.0, epsilon, ignore_class),)
 
-    return record(np.asarray(losses), (y_pred,), backward)
+    return record(_core.loss_values(name, p, labels, 0.0, epsilon, ignore_class), (y_pred,), backward)
 
 
 def _labels(y_true: Array, p: Array, ignore_class: int | None) -> Array:
