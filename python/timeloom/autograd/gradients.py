@@ -63,17 +63,18 @@ def sum_to_shape(gradient: Array, shape: tuple[int, ...]) -> Array:
 class Gradients:
     """Gradients by key, added up in the order in which they come."""
 
-    __slots__ = ("_owned", "_totals")
+    __slots__ = ("_owned", "totals")
 
     def __init__(self, size: int) -> None:
-        self._totals: list[Any] = [None] * size
+        # By key; None where nothing came. Most keys get one gradient: the walk writes that here itself.
+        self.totals: list[Any] = [None] * size
         self._owned: set[int] = set()
 
     def add(self, key: int, gradient: Any) -> None:
         """Add an array or a Scatter. The first array is held as it is and never written to."""
-        total = self._totals[key]
+        total = self.totals[key]
         if total is None:
-            self._totals[key] = gradient
+            self.totals[key] = gradient
             return
         if key not in self._owned:
             self._owned.add(key)
@@ -83,9 +84,9 @@ class Gradients:
                 total = np.array(total)
             else:
                 # Fresh memory: the first array may also be the gradient of something else.
-                self._totals[key] = np.asarray(total + gradient)
+                self.totals[key] = np.asarray(total + gradient)
                 return
-            self._totals[key] = total
+            self.totals[key] = total
         if isinstance(gradient, Scatter):
             gradient.add_to(total)
         else:
@@ -93,15 +94,11 @@ class Gradients:
 
     def read(self, key: int) -> Array | None:
         """The sum so far as an array, None if nothing came."""
-        total = self._totals[key]
+        total = self.totals[key]
         if isinstance(total, Scatter):
-            total = self._totals[key] = total.dense()
+            total = self.totals[key] = total.dense()
             self._owned.add(key)
         return total  # type: ignore[no-any-return]
-
-    def drop(self, key: int) -> None:
-        """Let the memory of a finished gradient go."""
-        self._totals[key] = None
 
 
 def walk_backward(
@@ -138,6 +135,7 @@ def walk_backward(
                     break
 
     gradients = Gradients(size)
+    totals = gradients.totals
     for key, seed in targets:
         gradients.add(key, seed)
     touched: set[int] = set()
@@ -149,21 +147,26 @@ def walk_backward(
         needs = [i >= 0 and needed[i] == 1 for i in inputs]
         if True not in needs:
             continue
-        d_output = gradients.read(key)
+        d_output = gradients.read(key) if type(totals[key]) is Scatter else totals[key]
         if count == 1:
             if d_output is None:
                 continue
             results = backward(needs, d_output)
+            if key not in wanted:
+                totals[key] = None
         else:
             others = [gradients.read(i) if i < size else None for i in range(key + 1, key + count)]
             if d_output is None and all(d is None for d in others):
                 continue
             results = backward(needs, d_output, *others)
+            for i in range(key, min(key + count, size)):
+                if i not in wanted:
+                    totals[i] = None
         touched.update(inputs)
         for i, need, gradient in zip(inputs, needs, results, strict=True):
             if need and gradient is not None:
-                gradients.add(i, gradient)
-        for i in range(key, min(key + count, size)):
-            if i not in wanted:
-                gradients.drop(i)
+                if totals[i] is None:
+                    totals[i] = gradient
+                else:
+                    gradients.add(i, gradient)
     return {key: gradients.read(key) for key in wanted}, touched

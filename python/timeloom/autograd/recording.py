@@ -113,15 +113,13 @@ def value(operand: Any) -> Any:
     return operand._value if isinstance(operand, Operand) else operand
 
 
-def keys_of(inputs: Sequence[Any]) -> tuple[int, ...]:
-    """Keys of the operands in the session of this thread."""
-    session = thread.session
-    return tuple([x._key_in(session) if isinstance(x, Operand) else CONSTANT for x in inputs])
-
-
 def is_recorded(*inputs: Any) -> bool:
     """Whether an operation on these inputs is recorded by a tape of this thread."""
-    return max(keys_of(inputs), default=CONSTANT) >= 0
+    session = thread.session
+    for x in inputs:  # noqa: SIM110 - a generator costs more than what it loops over
+        if isinstance(x, Operand) and x._key_in(session) >= 0:
+            return True
+    return False
 
 
 def record(output: Any, inputs: Sequence[Any], backward: Backward) -> Any:
@@ -137,7 +135,8 @@ def record(output: Any, inputs: Sequence[Any], backward: Backward) -> Any:
     Returns:
         A traced array, or ``output`` itself when nothing is recorded.
     """
-    keys = keys_of(inputs)
+    session = thread.session
+    keys = tuple([x._key_in(session) if isinstance(x, Operand) else CONSTANT for x in inputs])
     if max(keys) < 0:
         return output
     kind = output.dtype.kind
@@ -145,17 +144,16 @@ def record(output: Any, inputs: Sequence[Any], backward: Backward) -> Any:
         if kind in "iub":
             return output
         raise TypeError(f"traced array: expected results of real numbers, got dtype {output.dtype}")
-    session = thread.session
     assert session is not None
     return session.append(output if type(output) is np.ndarray else np.asarray(output), keys, backward)
 
 
 def record_many(outputs: Sequence[Array], inputs: Sequence[Any], backward: Backward) -> tuple[Any, ...]:
     """As ``record`` for several results; ``backward(needs, *d_outputs)`` gets None for an unused result."""
-    keys = keys_of(inputs)
+    session = thread.session
+    keys = tuple([x._key_in(session) if isinstance(x, Operand) else CONSTANT for x in inputs])
     if max(keys) < 0:
         return tuple(outputs)
-    session = thread.session
     assert session is not None
     return session.append_many(outputs, keys, backward)
 

@@ -182,8 +182,10 @@ class GradientTape:
                 "leave the other with block first"
             )
         targets = self._targets(target, output_gradients)
-        flat: list[Any] = []
-        _flatten(sources, flat)
+        is_flat = type(sources) is list and all(isinstance(source, Operand) for source in sources)
+        flat: list[Any] = sources if is_flat else []
+        if not is_flat:
+            _flatten(sources, flat)
         keys = [self._source_key(source) for source in flat]
         if self._recording and not self._persistent:
             self._stop()
@@ -193,11 +195,11 @@ class GradientTape:
         if targets and known:
             found, touched = walk_backward(self._records, span, targets, known)
             self._check_versions(touched | set(known))
-        results = iter(_finish(flat, keys, found, mode, [seed for _, seed in targets]))
+        results = _finish(flat, keys, found, mode, [seed for _, seed in targets])
         if not self._persistent:
             self._used = True
             self._records = self._versions = self._variables = self._session = None
-        return _rebuild(sources, results)
+        return results if is_flat else _rebuild(sources, iter(results))
 
     def _targets(self, target: Any, output_gradients: Any) -> list[tuple[int, Array]]:
         many = isinstance(target, (list, tuple))
@@ -304,13 +306,12 @@ def _finish(
                 )
             results.append(np.zeros(value.shape, dtype=value.dtype) if mode == "zero" else None)
             continue
-        gradient = np.asarray(gradient, dtype=value.dtype)
+        if type(gradient) is not np.ndarray or gradient.dtype is not value.dtype:
+            gradient = np.asarray(gradient, dtype=value.dtype)
+        if gradient.base is not None and isinstance(gradient.base, np.ndarray):
+            gradient = np.array(gradient, order="C")
         flags = gradient.flags
-        if (
-            isinstance(gradient.base, np.ndarray)
-            or not (flags.c_contiguous and flags.writeable)
-            or id(gradient) in taken
-        ):
+        if not flags.c_contiguous or not flags.writeable or id(gradient) in taken:
             gradient = np.array(gradient, order="C")
         taken.add(id(gradient))
         results.append(gradient)

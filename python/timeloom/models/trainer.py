@@ -128,6 +128,7 @@ class Trainer(Steps):
             self.history = history
             self.stop_training = False
             logs: dict[str, float] = {}
+            guarded = True
             hooks.on_train_begin()
             for epoch in range(initial_epoch, epochs):
                 self.reset_metrics()
@@ -135,7 +136,9 @@ class Trainer(Steps):
                 for step, batch in enumerate(batches):
                     hooks.on_train_batch_begin(step)
                     logs = self.train_step(batch)
-                    guard.close()
+                    if guarded:
+                        guard.close()
+                        guarded = False
                     hooks.on_train_batch_end(step, logs)
                     if self.stop_training:
                         break

@@ -82,6 +82,7 @@ class Optimizer:
         self._slots: dict[int, tuple[Variable, list[Variable]]] = {}
         self._segments: Any = None
         self._segment_variables: list[Variable] = []
+        self._segment_ids: list[int] = []
 
     # ---- what a subclass writes ---------------------------------------------------------------------------
 
@@ -270,17 +271,19 @@ class Optimizer:
 
     def _table(self, variables: list[Variable]) -> Any:
         """Returns the table of parameters and slots, made anew when the list of Variables changes."""
-        known = self._segment_variables
-        if len(known) != len(variables) or any(a is not b for a, b in zip(known, variables, strict=True)):
+        ids = list(map(id, variables))
+        if ids != self._segment_ids:
             self.build(variables)
             slots = [[slot._value for slot in self._slots[id(variable)][1]] for variable in variables]
             self._segments = _core.Segments([variable._value for variable in variables], slots)
+            # Kept, so that the ids stay theirs.
             self._segment_variables = list(variables)
+            self._segment_ids = ids
         return self._segments
 
     def __getstate__(self) -> dict[str, Any]:
         # The table holds addresses, and the keys of the slots are ids: both are made anew for a copy.
-        state = {**vars(self), "_segments": None, "_segment_variables": []}
+        state = {**vars(self), "_segments": None, "_segment_variables": [], "_segment_ids": []}
         return {**state, "_slots": list(self._slots.values())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
