@@ -3,8 +3,8 @@
 
 #include "kernels/dropout.h"
 #include "kernels/elementwise.h"
-#include "kernels/fma_chains.h"
 #include "kernels/embedding.h"
+#include "kernels/fma_chains.h"
 #include "kernels/losses.h"
 #include "kernels/optimizers.h"
 #include "kernels/reductions.h"

@@ -12,7 +12,9 @@ class RnnCache:
     """
     @property
     def nbytes(self) -> int:
-        ...
+        """
+        Bytes of what only backward reads, the tables of a batch of unequal lengths among them; not the arrays of the call.
+        """
 class Segments:
     """
     Parameters and the arrays an optimizer keeps beside them: slots[parameter][kind].
@@ -40,6 +42,30 @@ class Segments:
     def slot_kinds(self) -> int:
         """
         Arrays kept beside each parameter.
+        """
+class PoolModel:
+    """
+    The workspace pool without its memory, to follow its rules.
+    """
+    def __init__(self) -> None:
+        ...
+    def give(self, block: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Takes a block of this size back.
+        """
+    def take(self, bytes: typing.SupportsInt | typing.SupportsIndex) -> int:
+        """
+        Size of the block that serves this many bytes.
+        """
+    @property
+    def idle(self) -> int:
+        """
+        Bytes of idle blocks.
+        """
+    @property
+    def used(self) -> int:
+        """
+        Bytes in use.
         """
 def activation(name: str, x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
     """
@@ -129,6 +155,10 @@ def matmul(a: typing.Any, b: typing.Any, bias: typing.Any = None, transpose_a: b
     """
     a @ b (+ bias), every element one chain of fma in ascending order; transpose_a: the rule of weight gradients.
     """
+def matmul_memory(rows: typing.SupportsInt | typing.SupportsIndex, depth: typing.SupportsInt | typing.SupportsIndex, cols: typing.SupportsInt | typing.SupportsIndex, dtype: str, transpose_a: bool = False) -> list[tuple[str, int, bool]]:
+    """
+    As rnn_memory, of matmul.
+    """
 def rmsprop_update(segments: Segments, gradients: collections.abc.Sequence, learning_rate: typing.SupportsFloat | typing.SupportsIndex, rho: typing.SupportsFloat | typing.SupportsIndex = 0.9, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, epsilon: typing.SupportsFloat | typing.SupportsIndex = 1e-07, centered: bool = False, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, *, gradient_scales: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] | None = None, clip_value: typing.SupportsFloat | typing.SupportsIndex | None = None, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> None:
     """
     One step of RMSprop on every parameter, in place. Slots: velocity; then momentum if it is not 0; then the average gradient if centered.
@@ -144,6 +174,10 @@ def rnn_cells() -> dict:
 def rnn_forward(cell: str, inputs: typing.Any, kernel: typing.Any, recurrent_kernel: typing.Any, bias: typing.Any, initial_states: typing.Any, activation: str, recurrent_activation: str, go_backwards: bool, return_sequences: bool, keep: bool, *, mask: typing.Any = None, lengths: typing.Any = None, zero_output_for_mask: bool = False, keep_time_order: bool = False, input_dropout: typing.Any = None, recurrent_dropout: typing.Any = None, zoneout: typing.Any = None, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '', _path: str = '', _k_block: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
     """
     Runs a cell over inputs [B, T, F], or over packed ones [sum(lengths), F]. Returns (outputs [B, T, U], [sum(lengths), U] or [B, U], final states, cache or None).
+    """
+def rnn_memory(cell: str, dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, timesteps: typing.SupportsInt | typing.SupportsIndex, features: typing.SupportsInt | typing.SupportsIndex, units: typing.SupportsInt | typing.SupportsIndex, activation: str, return_sequences: bool, keep: bool, *, initial: bool = False, zoned: bool = False, input_dropout: bool = False, recurrent_dropout: bool = False) -> tuple[list[tuple[str, int, bool]], list[tuple[str, int, bool]]]:
+    """
+    What rnn_forward and rnn_backward take from the pool, in this order: two lists of (name, bytes, whether it is kept for backward).
     """
 def rnn_paths() -> list[str]:
     """
@@ -184,5 +218,9 @@ def sum_rows(a: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsInd
 def supported_isas() -> list[str]:
     """
     Names of the kernel tables this CPU can run, best last.
+    """
+def workspace_bytes() -> tuple[int, int]:
+    """
+    Bytes that the workspace pool holds: in use, idle.
     """
 __version__: str = '0.1.0'

@@ -43,6 +43,8 @@ __all__ = [
 
 
 def _plain(name: str, value: Any) -> NDArray[Any]:
+    if type(value) is np.ndarray and value.dtype.kind in "fiub":  # in any byte order: NumPy reads it
+        return value
     return real_array(name, value.numpy() if isinstance(value, (TracedArray, Variable)) else value)
 
 
