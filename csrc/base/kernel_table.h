@@ -18,7 +18,7 @@ template <typename Scalar>
 struct RnnKernels {
   const CellInfo* info;
   bool (*output_suffices)(Activation);  // whether backward needs no kept value beside the output
-  void (*layout)(const RnnSizes&, RnnLayout&);
+  void (*layout)(const RnnSizes&, bool by_gate, RnnLayout&);
   void (*pack)(const RnnPacking<Scalar>&, const Worker&);
   void (*pack_transposed)(const RnnPacking<Scalar>&, const Worker&);
   void (*forward)(const RnnForward<Scalar>&, const Worker&);

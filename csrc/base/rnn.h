@@ -80,6 +80,7 @@ struct RnnLayout {
   index panels;             // P: groups of units that one tile computes
   index panel_units;        // units of a panel, a multiple of L
   index padded_units;       // P * panel_units rounded up to 4 L
+  index state_width;        // a row of states 1 ..: P * panel_units; padded_units if by gate
   index accumulator_row;    // accumulators of all panels a row
   index kept_width;         // kept values of a panel a row: kept * panel_units
   index packed_weights;     // forward weights and bias
@@ -124,7 +125,7 @@ struct RnnForward {
   SequenceView<Scalar> outputs;  // state 0 after every step [B, T, U], or [N, U], or a ring of two steps
   const index* output_row;       // as in the plan, or null: row N, or by stride if dense
   index output_steps;            // T, or 2 for the ring of a dense batch
-  Scalar* states[kMaxStates];    // states 1 ..: [B + N or B][padded_units], the first B filled from `initial`
+  Scalar* states[kMaxStates];    // states 1 ..: [B + N or B][state_width], the first B filled from `initial`
   bool keeps_states;             // B + N: row B + n holds the state after packed row n; else overwritten
   Scalar* kept;                  // [P, rows of a step][kept_width] for each step or for one; null: not kept
   Scalar* operand;               // second phase: [N or B][U]; else null

@@ -98,7 +98,7 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
       return plan_rnn(info, sizes, rows.total(), sizeof(Scalar), backward, by_gate, {});
     };
     RnnLayout layout{};
-    cell.layout(sizes, layout);
+    cell.layout(sizes, by_gate, layout);
     const index zeros = initial ? 0 : batch * traits.units;
 
     const ForwardSizes needed =

@@ -9,7 +9,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
  protected:
   using Rows = RnnRows<Cell, V>;
   using Rows::active_rows, Rows::first_row, Rows::input, Rows::own_rows;
-  using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::units_;
+  using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::state_width_, Rows::units_;
   using Rows::kPanelsOfGates;
   using Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
   using typename Rows::Gates;
@@ -43,7 +43,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
   }
 
   const Scalar* state(int which, index row, index slot) const noexcept {
-    return backward_.states[which] + this->state_row(row, slot) * padded_units_;
+    return backward_.states[which] + this->state_row(row, slot) * state_width_;
   }
 
   Scalar* d_state(int which, index row) const noexcept {

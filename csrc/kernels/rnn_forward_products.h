@@ -7,7 +7,7 @@ template <class Cell, class V>
 class ForwardProducts : protected RnnRows<Cell, V> {
  protected:
   using Rows = RnnRows<Cell, V>;
-  using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::units_;
+  using Rows::batch_, Rows::features_, Rows::panels_, Rows::state_width_, Rows::units_;
   using Rows::every_nth_, Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
   using Rows::first_row, Rows::input, Rows::own_rows, Rows::state_row;
   using Rows::kPanelsOfGates;
@@ -47,7 +47,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   }
 
   Scalar* state(int which, index row, index slot) const noexcept {
-    return forward_.states[which] + (forward_.keeps_states ? state_row(row, slot) : row) * padded_units_;
+    return forward_.states[which] + (forward_.keeps_states ? state_row(row, slot) : row) * state_width_;
   }
 
   const Scalar* panel_weights(index panel) const noexcept {

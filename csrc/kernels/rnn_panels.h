@@ -39,6 +39,10 @@ struct Panel {
   static index padded_units(const RnnSizes& sizes) {
     return (panels(sizes) * kUnits + kColumns - 1) / kColumns * kColumns;
   }
+  /// A row of states that steps keep: no wider than it must be, as there are many.
+  static index state_width(const RnnSizes& sizes, bool by_gate) {
+    return by_gate ? padded_units(sizes) : panels(sizes) * kUnits;
+  }
   static index column_panels(index columns) { return (columns + kColumns - 1) / kColumns; }
 
   // Forward weights of one panel: bias [width], input [F, input width], state by phase [U, state width].
@@ -75,12 +79,13 @@ template <class Cell, class V>
 using GatePanel = Panel<Cell, V, 4>;
 
 template <class Cell, class V>
-void rnn_layout(const RnnSizes& sizes, RnnLayout& layout) noexcept {
+void rnn_layout(const RnnSizes& sizes, bool by_gate, RnnLayout& layout) noexcept {
   using Shape = Panel<Cell, V>;
   layout.lanes = V::kLanes;
   layout.panels = Shape::panels(sizes);
   layout.panel_units = Shape::kUnits;
   layout.padded_units = Shape::padded_units(sizes);
+  layout.state_width = Shape::state_width(sizes, by_gate);
   layout.kept_width = Shape::kKeptWidth;
   // A gate panel is one panel or a few: its sizes are at least those of the panels.
   using Gates = GatePanel<Cell, V>;

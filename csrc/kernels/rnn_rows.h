@@ -48,6 +48,7 @@ class RnnRows {
         features_(call.sizes.features),
         panels_(Shape::panels(call.sizes)),
         padded_units_(Shape::padded_units(call.sizes)),
+        state_width_(Shape::state_width(call.sizes, call.path.by_gate)),
         step_begin_(call.plan.step_begin),
         every_nth_{worker.index, worker.count, batch_},
         own_(slice()) {}
@@ -117,6 +118,7 @@ class RnnRows {
   const index features_;
   const index panels_;
   const index padded_units_;
+  const index state_width_;
   const index* const step_begin_;
   const RowRange every_nth_;
   const RowRange own_;

@@ -153,7 +153,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   const RnnSizes sizes{batch, rows.steps(), call.features, units};
   const RnnPlan plan = plan_rnn(info, sizes, rows.total(), sizeof(Scalar), false, by_gate(call), request);
   RnnLayout layout{};
-  call.cell->layout(sizes, layout);
+  call.cell->layout(sizes, plan.path.by_gate, layout);
 
   InPlanOrder<Scalar> in_plan_order(rows);
   RnnForward<Scalar> forward{};
@@ -176,7 +176,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   for (int which = 1; which < info.states; ++which) {
     held.states[which] = workspace_of<Scalar>(needed.states[which]);
     forward.states[which] = held.states[which].template as<Scalar>();
-    copy_padded(forward.states[which], layout.padded_units, forward.call.initial[which], batch, units);
+    copy_padded(forward.states[which], layout.state_width, forward.call.initial[which], batch, units);
   }
   forward.keeps_steps = keep;
   held.kept = workspace_of<Scalar>(needed.kept);
@@ -224,7 +224,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
       slot = batch + place + (rows.dense() ? (length - 1) * batch : forward.call.plan.step_begin[length - 1]);
     }
     for (int which = 1; which < info.states; ++which) {
-      std::copy_n(forward.states[which] + slot * layout.padded_units, units,
+      std::copy_n(forward.states[which] + slot * layout.state_width, units,
                   final_states[which] + row * units);
     }
   }
@@ -243,7 +243,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   const RnnSizes sizes{batch, rows.steps(), call.features, units};
   const RnnPlan plan = plan_rnn(info, sizes, rows.total(), sizeof(Scalar), true, by_gate(call), request);
   RnnLayout layout{};
-  call.cell->layout(sizes, layout);
+  call.cell->layout(sizes, plan.path.by_gate, layout);
 
   InPlanOrder<Scalar> in_plan_order(rows);
   RnnBackward<Scalar> backward{};

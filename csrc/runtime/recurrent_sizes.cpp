@@ -16,7 +16,7 @@ ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layo
     sizes.history = held * traits.units;
   }
   for (int which = 1; which < info.states; ++which) {
-    sizes.states[which] = (keep ? batch + rows.total() : batch) * layout.padded_units;
+    sizes.states[which] = (keep ? batch + rows.total() : batch) * layout.state_width;
   }
   const bool keeps_values = keep && (traits.zoned || !cell.output_suffices(traits.activation));
   if (info.kept > 0 && (keeps_values || info.phases == 2)) {
