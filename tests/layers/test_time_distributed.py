@@ -123,3 +123,19 @@ def test_what_it_wraps_is_checked_and_written_down():
     frozen(np.ones((1, 2, 3)))
     assert frozen.trainable_weights == []
     assert TimeDistributed(Activation("relu")).dtype == "float32"
+
+
+def test_model_inside_runs_once():
+    runs = []
+
+    class Counted(Layer):
+        supports_masking = True
+
+        def call(self, inputs):
+            runs.append(inputs.shape)
+            return inputs
+
+    model = Sequential([layers.Input((4, 3, 2)), TimeDistributed(Sequential([Counted(), Flatten()]))])
+    runs.clear()
+    assert model.predict(np.ones((2, 4, 3, 2)), verbose=0).shape == (2, 4, 6)
+    assert runs == [(8, 3, 2)]

@@ -77,6 +77,22 @@ class TimeDistributed(Layer):
             self.layer.build_for((None, *input_shape[2:]))
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
+        return self._run_timesteps(inputs, training, mask)[0]
+
+    def run_with_mask(self, inputs: Any, *args: Any, mask: Any = None, **kwargs: Any) -> tuple[Any, Any]:
+        own = type(self)
+        as_here = own.call is TimeDistributed.call and own.compute_mask is TimeDistributed.compute_mask
+        if isinstance(inputs, Packed) or args or not as_here:
+            return super().run_with_mask(inputs, *args, mask=mask, **kwargs)
+        # One run gives both: a model inside would run again to say its mask.
+        outputs, found = self._run_timesteps(inputs, mask=mask, **kwargs)
+        outgoing = _outer_mask(found, inputs.shape, mask)
+        if self.activity_regularizer is not None:
+            self._activity_loss = self.activity_penalty(outputs, outgoing)
+        return outputs, outgoing
+
+    def _run_timesteps(self, inputs: Any, training: bool = False, mask: Any = None) -> tuple[Any, Any]:
+        """Returns the outputs, and the mask of the layer inside."""
         batch, timesteps = inputs.shape[:2]
         if mask is not None and mask.shape[:2] != (batch, timesteps):
             raise ValueError(
@@ -87,7 +103,7 @@ class TimeDistributed(Layer):
         if mask is not None and mask.ndim == 2:
             found = mask.reshape(-1)
         self._penalise(outputs, found, batch)
-        return ops.reshape(self._single(outputs), (batch, timesteps, *outputs.shape[1:]))
+        return ops.reshape(self._single(outputs), (batch, timesteps, *outputs.shape[1:])), found
 
     def _call_on_values(self, inputs: Packed, **kwargs: Any) -> tuple[Any, Any]:
         # The timesteps of a Packed lie on one axis already.
@@ -113,10 +129,7 @@ class TimeDistributed(Layer):
             return mask
         if mask is None and not self.layer.supports_masking:
             return None
-        found = self.layer.outgoing_mask(_joined(inputs), _inner_mask(mask))
-        if found is None:
-            return None if mask is None else mask.reshape(*mask.shape[:2], -1).any(-1)
-        return found.reshape(*inputs.shape[:2], *found.shape[1:])
+        return _outer_mask(self.layer.outgoing_mask(_joined(inputs), _inner_mask(mask)), inputs.shape, mask)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         inner = self.layer.compute_output_shape((input_shape[0], *input_shape[2:]))
@@ -142,3 +155,12 @@ def _joined(inputs: Any) -> Any:
 def _inner_mask(mask: Any) -> Any:
     """What a mask says inside a timestep: None if it has no axes for that."""
     return None if mask is None or mask.ndim == 2 else mask.reshape(-1, *mask.shape[2:])
+
+
+def _outer_mask(found: Any, shape: Any, mask: Any) -> Any:
+    """The mask of the outputs, from that of the layer inside and that of the inputs."""
+    if mask is not None and mask.ndim == 2:
+        return mask
+    if found is None:
+        return None if mask is None else mask.reshape(*mask.shape[:2], -1).any(-1)
+    return found.reshape(*shape[:2], *found.shape[1:])
