@@ -5,8 +5,8 @@
 
 Unequal lengths (packed, and padded with a mask) beside a dense batch of as many real timesteps; recurrent
 dropout beside none; a relu LSTM beside tanh; a Bidirectional layer beside two layers. Each contestant is
-measured against itself, all interleaved in one process as in compare_rnn: a round times plain and wish
-of everybody, and the answer is the median of the rounds' ratios.
+measured against itself, all interleaved in one process (bench/timing.py): a round times plain and wish of
+everybody, and the answer is the median of the rounds' ratios.
 """
 
 import argparse
@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bench.compare_rnn import TURN_SECONDS, time_turn
 from bench.shapes import Shape
+from bench.timing import time_turn
 from bench.wishes import SHAPE, TARGETS, checked_pairs, set_threads
+
+TURN_SECONDS = 0.05
 
 
 def costs(

@@ -1,32 +1,46 @@
-"""Recurrent layers: timeloom against the NumPy reference and, where it is installed, PyTorch.
+"""Recurrent layers: timeloom against NumPy and every peer that is installed, and what wishes cost.
 
-python -m pytest bench/test_rnn.py --benchmark-enable --benchmark-group-by=group
+    python -m pytest bench/test_rnn.py --benchmark-enable --benchmark-group-by=group
+
+The whole grid, two threads and one, is for bench.report.
 """
 
 import pytest
 
-from bench.contestants import answers, assert_agree, contestants, problem_of
-from bench.shapes import SMALL
-from bench.wishes import SHAPE, TARGETS, checked_pairs
+from bench.contestants import contestants, task_of
+from bench.shapes import LAYER, SMALL, Shape
+from bench.wishes import TARGETS, checked_pairs
+from timeloom import backend
 from timeloom.ops.recurrent import cells
 
-RUNS = [(cell, kind) for cell in sorted(cells()) for kind in contestants(cell)]
+SIZES = {
+    **dict.fromkeys(LAYER, SMALL),
+    "step": (Shape(1, 1, 1, 16), Shape(1, 1, 128, 128)),
+    **dict.fromkeys(("ragged", "ragged_backward", "recurrent_dropout"), SMALL[:1]),
+}
+SLOW = ("PyTorch, compiled", "JAX, all inside the scan")  # to compile
+RUNS = [
+    pytest.param(cell, work, shape, kind, id=f"{cell}-{work}-{shape}-{kind.name}")
+    for cell in sorted(cells())
+    for work, sizes in SIZES.items()
+    for shape in sizes
+    for kind in contestants(cell, work)
+    if kind.name not in SLOW
+]
 
 
-@pytest.mark.parametrize("work", ["forward", "forward_backward"])
-@pytest.mark.parametrize("shape", SMALL, ids=str)
-@pytest.mark.parametrize(("cell", "kind"), RUNS, ids=[f"{cell}-{kind.name}" for cell, kind in RUNS])
-def test_recurrent_layer(benchmark, cell, kind, shape, work):
-    contestant = kind(cell, problem_of(cell, shape))
-    assert_agree(getattr(contestant, work)(), contestant, answers(cell, shape))
+@pytest.mark.parametrize(("cell", "work", "shape", "kind"), RUNS)
+def test_recurrent_layer(benchmark, cell, work, shape, kind):
+    contestant = kind(task_of(cell, shape, work), backend.get_num_threads())
+    contestant.check()
     benchmark.group = f"{cell} {work} {shape}"
-    benchmark(getattr(contestant, work))
+    benchmark(contestant.run)
 
 
-@pytest.mark.parametrize("work", ["forward", "forward_backward"])
+@pytest.mark.parametrize("work", LAYER)
 @pytest.mark.parametrize("kind", ["plain", "wish"])
 @pytest.mark.parametrize("wish", TARGETS)
 def test_wish_beside_the_plain_layer(benchmark, wish, kind, work):
-    run = getattr(checked_pairs(wish, SHAPE, peers=False)["timeloom"], kind)
-    benchmark.group = f"{wish} {work} {SHAPE}"
+    run = getattr(checked_pairs(wish, SMALL[0], peers=False)["timeloom"], kind)
+    benchmark.group = f"{wish} {work} {SMALL[0]}"
     benchmark(getattr(run, work))
