@@ -102,15 +102,23 @@ class Gradients:
 
 
 def walk_backward(
-    records: Sequence[Record | None],
+    records: list[Record | None],
     span: tuple[int, int],
     targets: Sequence[tuple[int, Array]],
     sources: Iterable[int],
+    release: bool = False,
 ) -> tuple[dict[int, Array | None], set[int]]:
     """Propagate gradients from targets to sources through the records numbered ``span[0] .. span[1] - 1``.
 
     Records that do not lie on a path from a source are skipped, so nothing is computed for parameters that
     are not asked for.
+
+    Args:
+        records: Those of a session.
+        span: Which of them.
+        targets: Keys and the gradients to begin with.
+        sources: Keys.
+        release: Whether each record is let go once it was walked over, with all that it keeps.
 
     Returns:
         Gradient by key of source, None where no target depends on it, and every key that was an input on the
@@ -162,6 +170,9 @@ def walk_backward(
             for i in range(key, min(key + count, size)):
                 if i not in wanted:
                     totals[i] = None
+        if release:
+            records[key] = entry = None
+            del backward
         touched.update(inputs)
         for i, need, gradient in zip(inputs, needs, results, strict=True):
             if need and gradient is not None:

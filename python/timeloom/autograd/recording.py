@@ -51,12 +51,13 @@ class Session:
         array_type: class of the traced results, called as ``array_type(value, session, key)``.
     """
 
-    __slots__ = ("adopted", "array_type", "depth", "recording", "records", "variables", "versions")
+    __slots__ = ("adopted", "array_type", "depth", "recording", "records", "tapes", "variables", "versions")
 
     def __init__(self, array_type: type[TracedArray]) -> None:
         self.array_type = array_type
         self.recording = True
         self.depth = 0
+        self.tapes = 0
         self.records: list[Record | None] = []
         self.variables: dict[int, int] = {}
         self.versions: dict[int, tuple[Variable, int]] = {}

@@ -62,6 +62,7 @@ class GradientTape:
         if session is None:
             session = thread.session = Session(TracedArray)
         session.depth += 1
+        session.tapes += 1
         self._session = session
         self._records = session.records
         self._versions = session.versions
@@ -193,7 +194,14 @@ class GradientTape:
         found: dict[int, Any] = {}
         known = [key for key in keys if key is not None]
         if targets and known:
-            found, touched = walk_backward(self._records, span, targets, known)
+            # If nobody else walks over the records, and no refusal can follow after which the call is made
+            # again, what one keeps is free for those below it.
+            session = self._session
+            release = mode != "error" and not self._persistent and session is not None and session.tapes == 1
+            records = self._records
+            if release:
+                self._used, self._records = True, None
+            found, touched = walk_backward(records, span, targets, known, release)
             self._check_versions(touched | set(known))
         results = _finish(flat, keys, found, mode, [seed for _, seed in targets])
         if not self._persistent:

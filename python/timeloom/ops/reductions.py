@@ -45,7 +45,7 @@ def _sum(x: Array, axes: tuple[int, ...]) -> Array:
 def _reduced(x: Any, axis: int | tuple[int, ...] | None, keepdims: bool, average: bool) -> Any:
     array = real("x", x)
     axes = _axes(axis, array.ndim)
-    shape = array.shape
+    shape, dtype = array.shape, array.dtype
     one = tuple(1 if i in axes else n for i, n in enumerate(shape))
     output = _sum(array, axes)
     count = math.prod([shape[i] for i in axes]) if average else 1
@@ -53,7 +53,7 @@ def _reduced(x: Any, axis: int | tuple[int, ...] | None, keepdims: bool, average
         output = np.asarray(output / count)
 
     def backward(_needs: Sequence[bool], g: Array) -> tuple[Array]:
-        spread = np.empty(shape, dtype=array.dtype)
+        spread = np.empty(shape, dtype=dtype)  # the sum need not keep what it was taken of
         np.divide(np.reshape(g, one), count, out=spread)
         return (spread,)
 
