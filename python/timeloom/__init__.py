@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from timeloom.autograd import GradientTape
     from timeloom.backend import show_config
     from timeloom.layers import Input
+    from timeloom.memory import memory_estimate
     from timeloom.models import Model, Sequential
     from timeloom.packed import Packed
     from timeloom.variables import Variable
@@ -52,6 +53,7 @@ __all__ = [
     "initializers",
     "layers",
     "losses",
+    "memory_estimate",
     "metrics",
     "models",
     "ops",
@@ -70,6 +72,7 @@ _HOMES = {
     "Packed": "timeloom.packed",
     "Sequential": "timeloom.models",
     "Variable": "timeloom.variables",
+    "memory_estimate": "timeloom.memory",
     "show_config": "timeloom.backend",
 }
 

@@ -111,6 +111,7 @@ PYTHON_FLOORS = {
     "ops": OPS,
     **{name: OPS | PARTS | {"utils"} for name in PARTS},
     "models": OPS | PARTS | {"data", "utils", "models"},
+    "memory": OPS | PARTS | {"models", "memory"},
     "callbacks": OPS | PARTS | {"data", "utils", "models", "callbacks"},
     "saving": OPS | PARTS | {"utils", "models", "saving"},
     "data": FOUNDATION | DATA,
@@ -121,7 +122,7 @@ PYTHON_FLOORS = {
 # The package itself (__init__) and the examples stand on everything.
 TOP = {"__init__", "examples"}
 # Only these may call the compiled modules.
-CORE_CALLERS = {"ops", "optimizers", "backend", "__init__"}
+CORE_CALLERS = {"ops", "optimizers", "backend", "memory", "__init__"}
 RAGGED_CALLERS = {"data"}
 
 PYTHON_SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -1,0 +1,342 @@
+"""memory_estimate against the measured peak, and what it says and refuses.
+
+The peak is exact: the arrays of NumPy and the blocks of the kernels' pool report themselves to tracemalloc.
+"""
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import timeloom
+from timeloom import Model, Sequential, _core, layers
+from timeloom.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    Flatten,
+    GRUCell,
+    Input,
+    LSTMCell,
+    Masking,
+    RepeatVector,
+    SimpleRNN,
+    TimeDistributed,
+)
+
+GENERATOR = np.random.default_rng(7)
+
+
+@pytest.fixture
+def threads():
+    yield timeloom.backend.set_num_threads
+    timeloom.backend.set_num_threads(0)
+
+
+def features(*shape):
+    return lambda: GENERATOR.standard_normal(shape, dtype="float32")
+
+
+def labels(classes, *shape):
+    return lambda: GENERATOR.integers(0, classes, shape)
+
+
+# name: layers, inputs, targets, options of compile
+MODELS = {
+    "lstm": (lambda: [Input((None, 96)), LSTM(128), Dense(1)], features(64, 60, 96), features(64, 1), {}),
+    "lstm of odd units": (
+        lambda: [Input((None, 3)), LSTM(37, return_sequences=True), Dense(4)],
+        features(96, 80, 3),
+        features(96, 80, 4),
+        {},
+    ),
+    "gru sequences": (
+        lambda: [Input((None, 32)), GRU(96, return_sequences=True), Dense(8)],
+        features(32, 120, 32),
+        features(32, 120, 8),
+        {"optimizer": "rmsprop"},
+    ),
+    "gru, reset before": (
+        lambda: [Input((None, 32)), GRU(96, reset_after=False), Dense(8)],
+        features(48, 80, 32),
+        features(48, 8),
+        {},
+    ),
+    "simple rnn": (
+        lambda: [Input((None, 32)), SimpleRNN(128, return_sequences=True), SimpleRNN(64), Dense(8)],
+        features(128, 60, 32),
+        features(128, 8),
+        {"optimizer": "sgd"},
+    ),
+    "stacked": (
+        lambda: [
+            Input((None, 64)),
+            LSTM(128, return_sequences=True),
+            GRU(64, return_sequences=True),
+            LSTM(96),
+        ],
+        features(32, 80, 64),
+        features(32, 96),
+        {"loss": "mae"},
+    ),
+    "cells": (
+        lambda: [Input((None, 16)), RNN([LSTMCell(64), GRUCell(96)]), Dense(16)],
+        features(64, 60, 16),
+        features(64, 16),
+        {},
+    ),
+    "bidirectional": (
+        lambda: [
+            Input((None, 32)),
+            Bidirectional(LSTM(96, return_sequences=True)),
+            Bidirectional(GRU(64, return_sequences=True), merge_mode="sum"),
+            Bidirectional(SimpleRNN(64), merge_mode="ave"),
+            Dense(8),
+        ],
+        features(48, 60, 32),
+        features(48, 8),
+        {},
+    ),
+    "embedding": (
+        lambda: [Embedding(3000, 64), LSTM(128), Dense(5, activation="softmax")],
+        labels(3000, 64, 60),
+        labels(5, 64),
+        {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]},
+    ),
+    "nested": (
+        lambda: [
+            Input((20, 12, 16)),
+            TimeDistributed(Sequential([LSTM(64, return_sequences=True), Flatten()])),
+            GRU(64),
+            RepeatVector(30),
+            GRU(64, return_sequences=True),
+            Activation("relu"),
+        ],
+        features(16, 20, 12, 16),
+        features(16, 30, 64),
+        {},
+    ),
+    "zoneout and masks by gate": (
+        lambda: [
+            Input((None, 48)),
+            Masking(7.0),
+            LSTM(64, return_sequences=True, recurrent_dropout=0.2, dropout=0.2),
+            GRU(64, zoneout=0.1, dropout=0.1),
+        ],
+        features(64, 60, 48),
+        features(64, 64),
+        {},
+    ),
+    "penalties": (
+        lambda: [Input((20, 64)), LSTM(256, kernel_regularizer="l2", recurrent_regularizer="l2")],
+        features(16, 20, 64),
+        features(16, 256),
+        {"optimizer": "sgd"},
+    ),
+    "stateful, frozen": (
+        lambda: [
+            Input(batch_shape=(32, 40, 64)),
+            LSTM(128, stateful=True, return_sequences=True, trainable=False),
+            LSTM(96, stateful=True),
+        ],
+        features(32, 40, 64),
+        features(32, 96),
+        {},
+    ),
+    "float64": (
+        lambda: [LSTM(64, input_shape=(60, 16), dtype="float64"), Dense(8, dtype="float64")],
+        features(32, 60, 16),
+        features(32, 8),
+        {},
+    ),
+}
+
+
+def measured_peak(make, inputs, targets, options, training):
+    """Bytes of model, batch and the third step; in the first two the pool of the kernels fills."""
+    gc.collect()
+    _core.free_workspaces()
+    tracemalloc.start()
+    try:
+        model = Sequential(make())
+        model.compile(**{"optimizer": "adam", "loss": "mse", **options})
+        dtype = model.layers[0].dtype
+        x, y = inputs(), targets() if training else None
+        # What a user hands over in another dtype is there beside the batch.
+        x = x.astype(dtype, copy=False) if x.dtype.kind == "f" else x
+        y = y.astype(dtype, copy=False) if training and y.dtype.kind == "f" else y
+        for _ in range(3):
+            tracemalloc.reset_peak()
+            if training:
+                model.train_on_batch(x, y)
+            else:
+                model.predict_on_batch(x)
+        return model, x.shape, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("name", MODELS)
+def test_estimate_of_training_is_near_the_measured_peak(threads, name, count):
+    threads(count)
+    model, shape, peak = measured_peak(*MODELS[name], training=True)
+    estimate = timeloom.memory_estimate(model, *shape[:2])
+    assert peak > 3e6  # or what Python itself takes would count
+    assert estimate.peak == pytest.approx(peak, rel=0.1)
+    assert estimate.threads == count
+
+
+@pytest.mark.parametrize(
+    "name", ["lstm", "gru sequences", "stacked", "bidirectional", "embedding", "penalties"]
+)
+def test_estimate_of_prediction_is_near_the_measured_peak(name):
+    model, shape, peak = measured_peak(*MODELS[name], training=False)
+    estimate = timeloom.memory_estimate(model, *shape[:2], training=False)
+    assert estimate.peak == pytest.approx(peak, rel=0.1)
+    assert (estimate.kept, estimate.gradients, estimate.optimizer_slots) == ({}, 0, 0)
+    # The smallest of these models takes 3 MB; a hundredth is Python's.
+    assert 0 < peak - estimate.peak < 1e5
+
+
+def test_fit_needs_what_the_estimate_says_beside_its_data():
+    x, y = features(96, 60, 96)(), features(96, 1)()
+    _core.free_workspaces()
+    tracemalloc.start()
+    try:
+        model = Sequential(MODELS["lstm"][0]())
+        model.compile("adam", "mse")
+        tracemalloc.reset_peak()
+        model.fit(x, y, batch_size=32, epochs=2, verbose=0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert timeloom.memory_estimate(model, 32, 60).peak == pytest.approx(peak, rel=0.1)
+
+
+def test_parts_of_a_known_model():
+    model = Sequential(
+        [Input((None, 8)), LSTM(64, return_sequences=True, name="first"), LSTM(32, name="second")]
+    )
+    model.compile("adam", "mse")
+    estimate = timeloom.memory_estimate(model, 16, 50)
+    parameters = 4 * (64 * (8 + 64 + 1) + 32 * (64 + 32 + 1))
+    assert estimate.weights == 4 * parameters == 4 * model.count_params()
+    assert estimate.optimizer_slots == 2 * estimate.weights
+    assert estimate.data == 4 * 16 * (50 * 8 + 32)
+    assert estimate.activations["first"] == 4 * 16 * 50 * 64
+    # Beside the outputs: cell states and gates, 20 bytes, and the outputs where only the last is returned.
+    for layer, bytes_ in (("first", 20 * 64), ("second", 24 * 32)):
+        assert estimate.kept[layer] == pytest.approx(16 * 50 * bytes_, rel=0.05)
+    assert estimate.moment[0] == "backward"
+    by_layer = (estimate.activations, estimate.kept, estimate.workspace, estimate.packed_weights)
+    parts = [estimate.weights, estimate.optimizer_slots, estimate.gradients, estimate.data, estimate.idle]
+    assert estimate.peak == sum(parts) + sum(size for part in by_layer for size in part.values())
+
+
+def test_text_names_every_part():
+    model = Sequential([LSTM(4, input_shape=(5, 3), name="memory_of_it")], name="small")
+    text = str(timeloom.memory_estimate(model, 2))
+    assert repr(timeloom.memory_estimate(model, 2)) == text
+    assert "training step of 'small': batch 2 x 5 timesteps" in text
+    for words in ("weights", "optimizer slots", "kept for backward", "  memory_of_it", "workspace", "peak"):
+        assert words in text
+    assert "not compiled: neither loss nor optimizer slots" in text
+    model.compile("adam", "mse")
+    assert "not compiled" not in str(timeloom.memory_estimate(model, 2))
+    assert "prediction of 'small'" in str(timeloom.memory_estimate(model, 2, training=False))
+
+
+def test_estimate_leaves_the_model_as_it_was():
+    model = Sequential([LSTM(4, input_shape=(5, 3), stateful=True, batch_size=2), Dense(1)])
+    model.compile("adam", "mse")
+    before = [(variable.version, variable.numpy()) for variable in model.weights]
+    timeloom.memory_estimate(model, 2)
+    assert not model.optimizer.built
+    for variable, (version, values) in zip(model.weights, before, strict=True):
+        assert variable.version == version
+        np.testing.assert_array_equal(variable.numpy(), values)
+
+
+def test_inputs_without_time_take_no_timesteps():
+    model = Sequential([Input((8,)), Dense(4)])
+    assert timeloom.memory_estimate(model, 2).timesteps is None
+    with pytest.raises(ValueError, match="timesteps: expected None for inputs of shape"):
+        timeloom.memory_estimate(model, 2, 5)
+
+
+def test_sizes_that_are_missing_or_do_not_fit_are_refused():
+    model = Sequential([LSTM(4, input_shape=(None, 3))])
+    with pytest.raises(ValueError, match="timesteps: expected a number"):
+        timeloom.memory_estimate(model, 2)
+    fixed = Sequential([LSTM(4, batch_input_shape=(2, 5, 3))])
+    with pytest.raises(ValueError, match="timesteps: expected 5"):
+        timeloom.memory_estimate(fixed, 2, 6)
+    with pytest.raises(ValueError, match="batch: expected 2"):
+        timeloom.memory_estimate(fixed, 3, 5)
+    with pytest.raises(ValueError, match="batch: expected"):
+        timeloom.memory_estimate(model, 0, 5)
+    with pytest.raises(ValueError, match="model: expected a built model"):
+        timeloom.memory_estimate(Sequential([LSTM(4)]), 2, 5)
+    with pytest.raises(TypeError, match="model: expected a Sequential, got LSTM"):
+        timeloom.memory_estimate(LSTM(4), 2, 5)
+    with pytest.raises(TypeError, match="model: expected a Sequential, got Model"):
+        timeloom.memory_estimate(Model(), 2, 5)
+
+
+class Doubled(layers.Layer):
+    def call(self, inputs):
+        return inputs + inputs
+
+
+class Smoother:
+    state_size = 3
+
+    def call(self, inputs, states):
+        new = 0.9 * states[0] + 0.1 * inputs
+        return new, [new]
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (Doubled(), r"layers that memory_estimate knows .*RNN.*Doubled"),
+        (RNN(Smoother(), return_sequences=True), r"cells of timeloom's kernels, got .*Smoother"),
+        (Dense(3, activation=lambda x: x * x), r"activations of timeloom.activations"),
+        (Dense(3, activity_regularizer="l2"), r"without activity_regularizer"),
+        (Bidirectional(LSTM(3), merge_mode=None), r"merge_mode: expected one output"),
+        (LSTM(3, return_state=True), r"return_state: expected one output"),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused(layer, words):
+    model = Sequential([Input((5, 3)), layer])
+    with pytest.raises(ValueError, match=words):
+        timeloom.memory_estimate(model, 2)
+
+
+def test_losses_and_penalties_of_the_users_own_are_refused():
+    model = Sequential([Input((5, 3)), LSTM(3)])
+    model.compile("sgd", lambda y, p: (y - p) ** 2)
+    with pytest.raises(ValueError, match=r"loss: expected a loss of timeloom\.losses"):
+        timeloom.memory_estimate(model, 2)
+    timeloom.memory_estimate(model, 2, training=False)
+    penalised = Sequential([Input((5, 3)), LSTM(3, kernel_regularizer=lambda w: (w * w * w).sum())])
+    penalised.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"regularizer: expected one of timeloom\.regularizers"):
+        timeloom.memory_estimate(penalised, 2)
+    frozen = Sequential([Input((5, 3)), LSTM(3, trainable=False)])
+    with pytest.raises(ValueError, match="model: expected trainable weights"):
+        timeloom.memory_estimate(frozen, 2)
+
+
+def test_dropout_alone_changes_nothing_for_a_prediction():
+    plain = Sequential([Input((5, 3)), LSTM(3)])
+    dropped = Sequential([Input((5, 3)), Dropout(0.5), LSTM(3)])
+    sizes = [timeloom.memory_estimate(model, 2, training=False).peak for model in (plain, dropped)]
+    assert sizes[0] == sizes[1]
