@@ -66,11 +66,12 @@ def dense(inputs: Any, kernel: Any, bias: Any = None, activation: str | None = N
         output = output.reshape(*lengths, units)
     if is_recorded(inputs, kernel, bias):
         kept_inputs, kept_kernel = keep(inputs), keep(kernel)
+        kept_output = output if fused else None
 
         def backward(needs: Sequence[bool], g: Array) -> tuple[Any, Any, Any]:
             d = contiguous(g)
             if fused:
-                d = _core.activation_gradient(fused, output, d)
+                d = _core.activation_gradient(fused, kept_output, d)
             left = contiguous(kept_inputs)
             if not is_matrix:
                 d, left = d.reshape(rows, units), left.reshape(rows, features)
