@@ -85,7 +85,7 @@ def dense(tape: OutlineTape, x: Traced, kernel: Traced, bias: Traced | None, act
         )
 
     outputs = output.view((*x.shape[:-1], units))
-    return tape.record([outputs], [x, kernel, bias], backward, (inputs, output))[0]
+    return tape.record([outputs], [x, kernel, bias], backward, (inputs, output if activated else None))[0]
 
 
 def activation(tape: OutlineTape, x: Traced, keeps_input: bool) -> Traced:
