@@ -187,7 +187,11 @@ class GradientTape:
         flat: list[Any] = sources if is_flat else []
         if not is_flat:
             _flatten(sources, flat)
-        keys = [self._source_key(source) for source in flat]
+        variables: dict[int, int] = self._variables
+        keys = [variables.get(id(source)) for source in flat]  # most sources are Variables that were used
+        for number, key in enumerate(keys):
+            if key is None or key < 0:
+                keys[number] = self._source_key(flat[number])
         if self._recording and not self._persistent:
             self._stop()
         span = (self._span[0], len(self._records) if self._recording else self._span[1])
@@ -257,7 +261,7 @@ class GradientTape:
 
     def _check_versions(self, touched: set[int]) -> None:
         for key, (variable, version) in self._versions.items():
-            if key in touched and variable.version != version:
+            if variable._version != version and key in touched:
                 raise RuntimeError(
                     f"gradient: expected Variable {variable.name!r} as it was recorded (version {version}), "
                     f"got version {variable.version}: it was assigned before its gradient was taken"
@@ -265,6 +269,8 @@ class GradientTape:
 
 
 def _unconnected_mode(mode: Any) -> str:
+    if mode in _UNCONNECTED:
+        return str(mode)
     name = str(getattr(mode, "value", mode)).lower()
     if name not in _UNCONNECTED:
         raise ValueError(f'unconnected_gradients: expected "error", "none" or "zero", got {mode!r}')
@@ -316,10 +322,11 @@ def _finish(
             continue
         if type(gradient) is not np.ndarray or gradient.dtype is not value.dtype:
             gradient = np.asarray(gradient, dtype=value.dtype)
-        if gradient.base is not None and isinstance(gradient.base, np.ndarray):
+        base = gradient.base
+        if base is not None and isinstance(base, np.ndarray):
             gradient = np.array(gradient, order="C")
         flags = gradient.flags
-        if not flags.c_contiguous or not flags.writeable or id(gradient) in taken:
+        if not flags.carray or id(gradient) in taken:
             gradient = np.array(gradient, order="C")
         taken.add(id(gradient))
         results.append(gradient)
