@@ -6,6 +6,11 @@
 
 namespace timeloom {
 
+/// A block of the left operand stays in L2 while the panels of the right operand pass.
+constexpr index kGemmRows = 96;
+constexpr index kGemmBlock = 512;  // depth
+constexpr index kGatheredBlock = kGemmRows * (kGemmBlock + 16);
+
 /// Right operands are packed in panels of four vectors of columns: [ceil(N / 4L)][K][4L], padded with zeros.
 template <typename Scalar>
 struct GemmPacking {
@@ -23,6 +28,7 @@ struct Gemm {
   const Scalar* packed;           // of GemmPacking
   const Scalar* bias;             // [N] or null: zeros
   MatrixView<Scalar> outputs;     // [M, N], overwritten
+  Scalar* gathered;               // workspace [threads][kGatheredBlock]; null: left is read where it lies
 };
 
 /// outputs += left^T right, summed over rows in chunks: a chain from zero over each chunk of 512 rows, then
@@ -33,7 +39,7 @@ struct GemmOuter {
   MatrixView<const Scalar> right;  // [K, N]
   MatrixView<Scalar> outputs;      // [M, N], zeroed by the caller
   Scalar* packed;                  // workspace [ceil(N / 4L)][min(K, 512)][4L]
-  const Scalar** rows;             // workspace [threads][512]
+  Scalar* gathered;                // workspace [min(K, 512)][row distance of M]
   Scalar* scratch;                 // workspace [threads][M][4L]
 };
 

@@ -86,6 +86,8 @@ struct RnnLayout {
   index packed_weights;     // forward weights and bias
   index packed_transposed;  // weights of the backward products
   index thread_scratch;     // backward workspace of one thread
+  index input_distance;     // of gathered rows of F elements
+  index state_distance;     // of gathered rows of U elements
 };
 
 /// Keras weights and where their packed form goes.
@@ -118,6 +120,9 @@ struct RnnCall {
 };
 
 /// Forward over a whole sequence.
+///
+/// Rows that tiles read side by side are gathered into rows an odd number of cache lines apart
+/// (kernels/tile.h). `gates` of them is the number of gates if dropout gives each its own, else 1.
 template <typename Scalar>
 struct RnnForward {
   RnnCall<Scalar> call;
@@ -128,11 +133,11 @@ struct RnnForward {
   Scalar* states[kMaxStates];    // states 1 ..: [B + N or B][state_width], the first B filled from `initial`
   bool keeps_states;             // B + N: row B + n holds the state after packed row n; else overwritten
   Scalar* kept;                  // [P, rows of a step][kept_width] for each step or for one; null: not kept
-  Scalar* operand;               // second phase: [N or B][U]; else null
+  Scalar* operand;               // second phase: [N or B][state_distance]; else null
   bool keeps_steps;              // kept and operand hold every step
   Scalar* accumulators;          // workspace [P][chunk_rows][width of a panel]; null if fused and unblocked
-  Scalar* dropped_inputs;        // workspace [input_gates][chunk_rows][F]; null without input_dropout
-  Scalar* dropped_states;        // workspace [2][state_gates][B][U]; null without recurrent_dropout
+  Scalar* input_rows;            // workspace [gates][chunk_rows][input_distance]; null: read where they lie
+  Scalar* state_rows;            // workspace [2][gates][B][state_distance]: the state as products take it
 };
 
 /// Backward over a whole sequence. Reads what forward kept; nothing it reads is changed.
@@ -154,13 +159,11 @@ struct RnnBackward {
   Scalar* d_kernel;        // [F, input_gates * U], zeroed by the caller, added to
   Scalar* d_recurrent_kernel;  // [U, state_gates * U], likewise
   Scalar* d_bias;              // [bias_rows, gates * U] likewise, or null
-  Scalar* dropped_inputs;      // workspace [input_gates][chunk_rows][F]; null without input_dropout
-  Scalar* dropped_states;      // workspace [state_gates][chunk_rows][U]; null without recurrent_dropout
+  Scalar* input_rows;          // workspace [gates][chunk_rows][input_distance]
+  Scalar* state_rows;          // workspace [gates][chunk_rows][state_distance]
+  Scalar* operand_rows;        // second phase: workspace [chunk_rows][state_distance]; else null
   Scalar* scratch;             // workspace [threads][thread_scratch]
-  const Scalar** rows;         // workspace [threads][kRowPointers][chunk_rows]
+  index* places;               // workspace [2][chunk_rows]: the row of the inputs, and of the plan
 };
-
-/// Pointers a packed row that a thread of backward gathers: inputs, state before, operand, input factors.
-constexpr index kRowPointers = 4;
 
 }  // namespace timeloom

@@ -23,11 +23,14 @@ py::array multiply(const Kernels<Scalar>& kernels, const py::array& a, const py:
   const Workspace packed = workspace_of<Scalar>(packed_size(depth, cols, kernels.lanes));
   const GemmPacking<Scalar> packing{static_cast<const Scalar*>(b.data()), transpose_b, depth, cols,
                                     packed.as<Scalar>()};
+  const int used = checked_threads(threads, matmul_work(rows, cols, depth));
+  const Workspace gathered = workspace_of<Scalar>(gathered_size(rows, depth, sizeof(Scalar), used));
   const Gemm<Scalar> call{{static_cast<const Scalar*>(a.data()), rows, depth, depth},
                           packed.as<const Scalar>(),
                           has_bias ? static_cast<const Scalar*>(bias.data()) : nullptr,
-                          {outputs.mutable_data(), rows, cols, cols}};
-  run_kernel(threads, matmul_work(rows, cols, depth), [&](const Worker& worker) {
+                          {outputs.mutable_data(), rows, cols, cols},
+                          gathered.as<Scalar>()};
+  run_kernel(used, matmul_work(rows, cols, depth), [&](const Worker& worker) {
     kernels.gemm_pack(packing, worker);
     worker.wait(worker.barrier);
     kernels.gemm(call, worker);
@@ -47,13 +50,13 @@ py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, con
   const int threads = checked_threads(requested, work);
   const OuterSizes needed = outer_sizes(rows, cols, depth, kernels.lanes, threads);
   const Workspace packed = workspace_of<Scalar>(needed.packed);
-  const Workspace pointers = workspace_of<const Scalar*>(needed.pointers);
+  const Workspace gathered = workspace_of<Scalar>(needed.gathered);
   const Workspace scratch = workspace_of<Scalar>(needed.scratch);
   const GemmOuter<Scalar> call{{static_cast<const Scalar*>(a.data()), depth, rows, rows},
                                {static_cast<const Scalar*>(b.data()), depth, cols, cols},
                                {outputs.mutable_data(), rows, cols, cols},
                                packed.as<Scalar>(),
-                               pointers.as<const Scalar*>(),
+                               gathered.as<Scalar>(),
                                scratch.as<Scalar>()};
   run_kernel(threads, work, [&](const Worker& worker) { kernels.gemm_outer(call, worker); });
   return outputs;

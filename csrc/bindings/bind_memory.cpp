@@ -111,8 +111,8 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
     forward.add("kept", needed.kept, keep);
     forward.add("operand", needed.operand, keep);
     forward.add("accumulators", needed.accumulators);
-    forward.add("dropped inputs", needed.dropped_inputs);
-    forward.add("dropped states", needed.dropped_states);
+    forward.add("gathered inputs", needed.input_rows);
+    forward.add("gathered states", needed.state_rows);
     Parts backward(sizeof(Scalar));
     if (keep) {
       const BackwardSizes wanted = backward_sizes(info, layout, rows, traits, plan(true).threads);
@@ -120,11 +120,12 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
       backward.add("packed weights", wanted.packed);
       backward.add("accumulators", wanted.accumulators);
       backward.add("scratch", wanted.scratch);
-      backward.add_bytes("pointers", static_cast<std::size_t>(wanted.pointers) * sizeof(const Scalar*));
+      backward.add_bytes("places", static_cast<std::size_t>(wanted.places) * sizeof(index));
       for (int which = 0; which < info.states; ++which) backward.add("d states", wanted.d_state);
       backward.add("d operand", wanted.d_operand);
-      backward.add("dropped inputs", wanted.dropped_inputs);
-      backward.add("dropped states", wanted.dropped_states);
+      backward.add("gathered inputs", wanted.input_rows);
+      backward.add("gathered states", wanted.state_rows);
+      backward.add("gathered operands", wanted.operand_rows);
     }
     return std::make_pair(std::move(forward.list), std::move(backward.list));
   });
@@ -140,12 +141,14 @@ std::vector<Part> matmul_memory(index rows, index depth, index cols, const std::
     if (rows == 0 || cols == 0 || depth == 0) return parts.list;
     if (!transpose_a) {
       parts.add("packed weights", packed_size(depth, cols, lanes));
+      const int threads = checked_threads(0, matmul_work(rows, cols, depth));
+      parts.add("gathered rows", gathered_size(rows, depth, sizeof(Scalar), threads));
       return parts.list;
     }
     const int threads = checked_threads(0, matmul_work(rows, cols, depth));
     const OuterSizes needed = outer_sizes(rows, cols, depth, lanes, threads);
     parts.add("packed weights", needed.packed);
-    parts.add_bytes("pointers", static_cast<std::size_t>(needed.pointers) * sizeof(const Scalar*));
+    parts.add("gathered rows", needed.gathered);
     parts.add("scratch", needed.scratch);
     return parts.list;
   });

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "base/views.h"
+#include "base/gemm.h"
 
 namespace timeloom {
 
@@ -18,15 +18,22 @@ inline index packed_size(index depth, index cols, index lanes) {
   return (cols + 4 * lanes - 1) / (4 * lanes) * depth * 4 * lanes;
 }
 
+/// Copies of blocks of the left operand: wanted where its rows, a multiple of 2048 bytes apart, would crowd
+/// into few sets of the first cache.
+inline index gathered_size(index rows, index depth, std::size_t element_bytes, int threads) {
+  const bool crowds = rows > 1 && depth * static_cast<index>(element_bytes) % 2048 == 0;
+  return crowds ? threads * kGatheredBlock : 0;
+}
+
 /// Workspace of the transpose of a [depth, rows] times b [depth, cols].
 struct OuterSizes {
   index packed;
-  index pointers;
+  index gathered;
   index scratch;
 };
 
 inline OuterSizes outer_sizes(index rows, index cols, index depth, index lanes, int threads) {
-  return {packed_size(std::min(depth, kChunkRows), cols, lanes), threads * kChunkRows,
+  return {packed_size(std::min(depth, kChunkRows), cols, lanes), std::min(depth, kChunkRows) * (rows + 32),
           threads * rows * 4 * lanes};
 }
 

@@ -3,9 +3,6 @@
 
 #include "kernels/outer.h"
 
-/// Depth of a block: a packed panel of it stays in L2.
-constexpr index kGemmBlock = 512;
-
 template <class V>
 void gemm_pack(const GemmPacking<typename V::scalar>& packing, const Worker& worker) noexcept {
   using Scalar = typename V::scalar;
@@ -28,6 +25,54 @@ void gemm_pack(const GemmPacking<typename V::scalar>& packing, const Worker& wor
   }
 }
 
+/// A copy whose rows do not lie in each other's way.
+template <class V, class Scalar = typename V::scalar>
+MatrixView<const Scalar> gather_block(Scalar* target, const MatrixView<const Scalar>& block) noexcept {
+  const index distance = row_distance<Scalar>(block.cols);
+  for (index row = 0; row < block.rows; ++row) {
+    copy_row<V>(target + row * distance, block.data + row * block.row_stride, block.cols);
+  }
+  return {target, block.rows, block.cols, distance};
+}
+
+/// One panel of columns of the outputs, from row `top`: a block of the left operand that begins at depth
+/// `begin` times the same depths of the right one.
+template <class V, class Scalar = typename V::scalar>
+void multiply_block(const Gemm<Scalar>& call, const MatrixView<const Scalar>& block, index top, index begin,
+                    index panel) noexcept {
+  constexpr index kColumns = 4 * V::kLanes;
+  constexpr int kRows = tile_rows<V>(4);
+  const index column = panel * kColumns;
+  const index cols = call.outputs.cols;
+  const Scalar* right = call.packed + (panel * call.left.cols + begin) * kColumns;
+  for_row_tiles<kRows>(block.rows, [&](auto rows, index first) {
+    constexpr int kHeight = decltype(rows)::value;
+    V acc[kHeight][4];
+    const Scalar* left[kHeight];
+    Scalar* target[kHeight];
+    for (int i = 0; i < kHeight; ++i) {
+      left[i] = block.data + (first + i) * block.row_stride;
+      target[i] = call.outputs.data + (top + first + i) * call.outputs.row_stride + column;
+      TIMELOOM_UNROLL
+      for (int v = 0; v < 4; ++v) {
+        const index remaining = cols - column - v * V::kLanes;
+        if (begin > 0) {
+          acc[i][v] = load_lanes<V>(target[i] + v * V::kLanes, remaining);
+        } else {
+          acc[i][v] = call.bias ? load_lanes<V>(call.bias + column + v * V::kLanes, remaining) : V::zero();
+        }
+      }
+    }
+    multiply_add<kHeight, 0, 4>(acc, left, right, kColumns, block.cols);
+    for (int i = 0; i < kHeight; ++i) {
+      TIMELOOM_UNROLL
+      for (int v = 0; v < 4; ++v) {
+        store_lanes(acc[i][v], target[i] + v * V::kLanes, cols - column - v * V::kLanes);
+      }
+    }
+  });
+}
+
 template <class V>
 void gemm(const Gemm<typename V::scalar>& call, const Worker& worker) noexcept {
   using Scalar = typename V::scalar;
@@ -39,39 +84,16 @@ void gemm(const Gemm<typename V::scalar>& call, const Worker& worker) noexcept {
   const bool by_rows = call.left.rows >= 2 * kRows * worker.count;
   const Share rows_share = by_rows ? share_of(call.left.rows, worker) : Share{0, call.left.rows};
   const Share panel_share = by_rows ? Share{0, panels} : share_of(panels, worker);
-  for (index panel = panel_share.begin; panel < panel_share.end; ++panel) {
-    const index column = panel * kColumns;
-    for (index begin = 0; begin == 0 || begin < depth; begin += kGemmBlock) {
-      const index end = begin + kGemmBlock < depth ? begin + kGemmBlock : depth;
-      const Scalar* right = call.packed + (panel * depth + begin) * kColumns;
-      for_row_tiles<kRows>(rows_share.end - rows_share.begin, [&](auto rows, index first) {
-        constexpr int kHeight = decltype(rows)::value;
-        V acc[kHeight][4];
-        const Scalar* left[kHeight];
-        Scalar* target[kHeight];
-        for (int i = 0; i < kHeight; ++i) {
-          const index row = rows_share.begin + first + i;
-          left[i] = call.left.data + row * call.left.row_stride + begin;
-          target[i] = call.outputs.data + row * call.outputs.row_stride + column;
-          TIMELOOM_UNROLL
-          for (int v = 0; v < 4; ++v) {
-            const index remaining = cols - column - v * V::kLanes;
-            if (begin > 0) {
-              acc[i][v] = load_lanes<V>(target[i] + v * V::kLanes, remaining);
-            } else {
-              acc[i][v] =
-                  call.bias ? load_lanes<V>(call.bias + column + v * V::kLanes, remaining) : V::zero();
-            }
-          }
-        }
-        multiply_add<kHeight, 0, 4>(acc, left, right, kColumns, end - begin);
-        for (int i = 0; i < kHeight; ++i) {
-          TIMELOOM_UNROLL
-          for (int v = 0; v < 4; ++v) {
-            store_lanes(acc[i][v], target[i] + v * V::kLanes, cols - column - v * V::kLanes);
-          }
-        }
-      });
+  for (index begin = 0; begin == 0 || begin < depth; begin += kGemmBlock) {
+    const index length = begin + kGemmBlock < depth ? kGemmBlock : depth - begin;
+    for (index top = rows_share.begin; top < rows_share.end; top += kGemmRows) {
+      const index height = top + kGemmRows < rows_share.end ? kGemmRows : rows_share.end - top;
+      MatrixView<const Scalar> block{call.left.data + top * call.left.row_stride + begin, height, length,
+                                     call.left.row_stride};
+      if (call.gathered) block = gather_block<V>(call.gathered + worker.index * kGatheredBlock, block);
+      for (index panel = panel_share.begin; panel < panel_share.end; ++panel) {
+        multiply_block<V>(call, block, top, begin, panel);
+      }
     }
   }
 }
@@ -84,7 +106,7 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
   const index cols = call.outputs.cols;
   const index panels = (cols + kColumns - 1) / kColumns;
   const index packed_rows = rows < kChunkRows ? rows : kChunkRows;
-  const Scalar** left = call.rows + worker.index * kChunkRows;
+  const index distance = row_distance<Scalar>(call.left.cols);
   Scalar* scratch = call.scratch + worker.index * call.left.cols * kColumns;
   for (index begin = 0; begin < rows; begin += kChunkRows) {
     const index count = rows - begin < kChunkRows ? rows - begin : kChunkRows;
@@ -99,9 +121,13 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
         }
       }
     }
-    for (index row = 0; row < count; ++row) left[row] = call.left.data + (begin + row) * call.left.row_stride;
+    const Share row_share = share_of(count, worker);
+    for (index row = row_share.begin; row < row_share.end; ++row) {
+      copy_row<V>(call.gathered + row * distance, call.left.data + (begin + row) * call.left.row_stride,
+                  call.left.cols);
+    }
     worker.wait(worker.barrier);
-    outer_product<4, V>(static_cast<const Scalar* const*>(left), call.left.cols, call.packed,
+    outer_product<4, V>(static_cast<const Scalar*>(call.gathered), distance, call.left.cols, call.packed,
                         packed_rows * kColumns, kColumns, panels, count, scratch, worker,
                         [&](index panel, index row, int v, const V& sum) {
                           const index column = panel * kColumns + v * V::kLanes;

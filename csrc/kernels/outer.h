@@ -10,13 +10,13 @@
 /// Rows of the chunk that stay in L1 while all columns of the left operand pass.
 constexpr index kOuterBlock = 128;
 
-/// result(column, v) += sum over k < count of rows[k][column] * right[panel][k * right_stride + v * L],
-/// for the worker's share of all (panel, column). `add(panel, column, v, sum)` adds one vector to the result.
-/// scratch: [columns][kVectors * L], the worker's own.
+/// result(column, v) += sum over k < count of left[k * left_stride + column] * right[panel][k * right_stride
+/// + v * L], for the worker's share of all (panel, column). `add(panel, column, v, sum)` adds one vector to
+/// the result. scratch: [columns][kVectors * L], the worker's own.
 template <int kVectors, class V, class Add, class Scalar = typename V::scalar>
-void outer_product(const Scalar* const* rows, index columns, const Scalar* right, index right_panel,
-                   index right_stride, index panels, index count, Scalar* scratch, const Worker& worker,
-                   Add&& add) noexcept {
+void outer_product(const Scalar* left, index left_stride, index columns, const Scalar* right,
+                   index right_panel, index right_stride, index panels, index count, Scalar* scratch,
+                   const Worker& worker, Add&& add) noexcept {
   constexpr int kRows = tile_rows<V>(kVectors);
   constexpr index kWidth = kVectors * V::kLanes;
   const Share share = share_of(panels * columns, worker);
@@ -39,8 +39,9 @@ void outer_product(const Scalar* const* rows, index columns, const Scalar* right
             acc[i][v] = from == 0 ? V::zero() : V::load(scratch + (first + i) * kWidth + v * V::kLanes);
           }
         }
-        multiply_add_outer<kHeight, kVectors>(
-            acc, rows + from, first, right + panel * right_panel + from * right_stride, right_stride, block);
+        multiply_add_outer<kHeight, kVectors>(acc, left + from * left_stride + first, left_stride,
+                                              right + panel * right_panel + from * right_stride, right_stride,
+                                              block);
         TIMELOOM_UNROLL
         for (int i = 0; i < kHeight; ++i) {
           TIMELOOM_UNROLL

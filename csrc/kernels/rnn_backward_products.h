@@ -15,7 +15,8 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   using Rows::backward_, Rows::batch_, Rows::chunk_first_, Rows::columns_, Rows::count_, Rows::features_;
   using Rows::BackwardRows;
   using Rows::d_gate_offset, Rows::d_input, Rows::d_state, Rows::d_sums, Rows::d_sums_of_chunk;
-  using Rows::dropped_inputs, Rows::dropped_states, Rows::first_row, Rows::own_rows, Rows::pointers;
+  using Rows::first_row, Rows::input_rows, Rows::own_rows, Rows::row_place, Rows::state_rows;
+  using Rows::input_distance_, Rows::state_distance_;
   using Rows::own_, Rows::padded_units_, Rows::panel_stride_, Rows::panels_, Rows::shared_, Rows::units_;
   using Rows::upstream;
   using typename Rows::Gates;
@@ -197,10 +198,10 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
           for (int i = 0; i < kRows; ++i) {
             V total[4];
             load_columns(total, first + i, column, a == Cell::kInfo.input.begin);
-            const Scalar* factors = shared_.input_dropout
-                                        ? pointers(3)[first + i] + column * Shape::kColumns +
-                                              Cell::kInfo.input_gate[a] * batch_ * features_
-                                        : nullptr;
+            const Scalar* factors =
+                shared_.input_dropout ? this->input_factors(Cell::kInfo.input_gate[a], row_place(first + i)) +
+                                            column * Shape::kColumns
+                                      : nullptr;
             TIMELOOM_UNROLL
             for (int v = 0; v < 4; ++v) {
               const index left = features_ - column * Shape::kColumns - v * V::kLanes;
@@ -234,12 +235,15 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
     if (shared_.path.by_gate) {
       weight_gradients_by_gate();
     } else {
-      outer<Shape::kInputBegin, Shape::kInputEnd>(pointers(0), features_, backward_.d_kernel,
-                                                  Cell::kInfo.input_gates, Cell::kInfo.input_gate);
-      outer<Shape::state_begin(0), Shape::state_end(0)>(pointers(1), units_, backward_.d_recurrent_kernel,
-                                                        Cell::kInfo.state_gates, Cell::kInfo.state_gate);
+      outer<Shape::kInputBegin, Shape::kInputEnd>(input_rows(0), input_distance_, features_,
+                                                  backward_.d_kernel, Cell::kInfo.input_gates,
+                                                  Cell::kInfo.input_gate);
+      outer<Shape::state_begin(0), Shape::state_end(0)>(state_rows(0), state_distance_, units_,
+                                                        backward_.d_recurrent_kernel, Cell::kInfo.state_gates,
+                                                        Cell::kInfo.state_gate);
       if constexpr (Shape::kPhases == 2) {
-        outer<Shape::state_begin(1), Shape::state_end(1)>(pointers(2), units_, backward_.d_recurrent_kernel,
+        outer<Shape::state_begin(1), Shape::state_end(1)>(backward_.operand_rows, state_distance_, units_,
+                                                          backward_.d_recurrent_kernel,
                                                           Cell::kInfo.state_gates, Cell::kInfo.state_gate);
       }
     }
@@ -249,27 +253,18 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   void weight_gradients_by_gate() noexcept {
     for (int a = Cell::kInfo.input.begin; a < Cell::kInfo.input.end; ++a) {
       const int gate = Cell::kInfo.input_gate[a];
-      const Scalar* const* rows =
-          shared_.input_dropout ? one_after_the_other(dropped_inputs(gate), features_) : pointers(0);
-      outer_of_gate(rows, features_, backward_.d_kernel, Cell::kInfo.input_gates, gate, a);
+      outer_of_gate(input_rows(shared_.input_dropout ? gate : 0), input_distance_, features_,
+                    backward_.d_kernel, Cell::kInfo.input_gates, gate, a);
     }
     for (int phase = 0; phase < Shape::kPhases; ++phase) {
       for (int a = Cell::kInfo.state[phase].begin; a < Cell::kInfo.state[phase].end; ++a) {
         const int gate = Cell::kInfo.state_gate[a];
-        const Scalar* const* rows = phase == 1 ? pointers(2)
-                                    : shared_.recurrent_dropout
-                                        ? one_after_the_other(dropped_states(gate), units_)
-                                        : pointers(1);
-        outer_of_gate(rows, units_, backward_.d_recurrent_kernel, Cell::kInfo.state_gates, gate, a);
+        const Scalar* rows =
+            phase == 1 ? backward_.operand_rows : state_rows(shared_.recurrent_dropout ? gate : 0);
+        outer_of_gate(rows, state_distance_, units_, backward_.d_recurrent_kernel, Cell::kInfo.state_gates,
+                      gate, a);
       }
     }
-  }
-
-  /// Pointers to the gathered rows of a buffer. The factors of the inputs have been used up.
-  const Scalar* const* one_after_the_other(const Scalar* buffer, index width) const noexcept {
-    const Scalar** rows = pointers(3);
-    for (index at = 0; at < count_; ++at) rows[at] = buffer + at * width;
-    return rows;
   }
 
   Scalar* scratch() const noexcept {
@@ -279,13 +274,14 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
 
   /// result[columns, gates * U] += rows^T d sums for vectors [begin, end) of every panel.
   template <int kBegin, int kEnd>
-  void outer(const Scalar* const* rows, index columns, Scalar* result, int gates,
+  void outer(const Scalar* rows, index distance, index columns, Scalar* result, int gates,
              const int* gate_of) noexcept {
     if constexpr (kEnd > kBegin) {
       const index units = units_;
       outer_product<kEnd - kBegin, V>(
-          rows, columns, backward_.d_accumulators + kBegin * V::kLanes, panel_stride_, Shape::kWidth, panels_,
-          count_, scratch(), worker_, [=](index panel, index column, int v, const V& sum) {
+          rows, distance, columns, backward_.d_accumulators + kBegin * V::kLanes, panel_stride_,
+          Shape::kWidth, panels_, count_, scratch(), worker_,
+          [=](index panel, index column, int v, const V& sum) {
             const int accumulator = (kBegin + v) / Shape::kTiles;
             const index unit = panel * Shape::kUnits + (kBegin + v) % Shape::kTiles * V::kLanes;
             Scalar* target = result + column * gates * units + gate_of[accumulator] * units + unit;
@@ -295,10 +291,10 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   }
 
   /// The same for one accumulator of the gate panels.
-  void outer_of_gate(const Scalar* const* rows, index columns, Scalar* result, int gates, int gate,
+  void outer_of_gate(const Scalar* rows, index distance, index columns, Scalar* result, int gates, int gate,
                      int accumulator) noexcept {
     const index units = units_;
-    outer_product<4, V>(rows, columns, backward_.d_accumulators + d_gate_offset(0, accumulator, 0),
+    outer_product<4, V>(rows, distance, columns, backward_.d_accumulators + d_gate_offset(0, accumulator, 0),
                         d_gate_offset(1, 0, 0), Gates::kUnits, Gates::panels(shared_.sizes), count_,
                         scratch(), worker_, [=](index gates_at, index column, int v, const V& sum) {
                           const index unit = gates_at * Gates::kUnits + v * V::kLanes;

@@ -10,6 +10,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
   using Rows = RnnRows<Cell, V>;
   using Rows::active_rows, Rows::first_row, Rows::input, Rows::own_rows;
   using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::state_width_, Rows::units_;
+  using Rows::input_distance_, Rows::input_operands_, Rows::state_distance_, Rows::state_operands_;
   using Rows::kPanelsOfGates;
   using Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
   using typename Rows::Gates;
@@ -93,43 +94,44 @@ class BackwardRows : protected RnnRows<Cell, V> {
     });
   }
 
-  /// Pointers to the left operands of every row of steps [begin, end), and the products of those with
-  /// factors.
+  /// The left operands of the weight gradients of steps [begin, end), and where their rows come from. Each
+  /// worker takes every n-th row.
   void gather_rows(index begin, index end) noexcept {
-    index at = 0;
+    count_ = first_row(end) - chunk_first_;
+    index at = worker_.index;
     for (index step = begin; step < end; ++step) {
+      const index first = first_row(step) - chunk_first_;
       const index active = active_rows(step);
-      for (index row = 0; row < active; ++row, ++at) {
-        pointers(0)[at] = input(row, step);
-        pointers(1)[at] = previous_output(row, step);
-        if (Shape::kPhases == 2) pointers(2)[at] = backward_.operand + (first_row(step) + row) * units_;
-        if (shared_.input_dropout) pointers(3)[at] = this->input_factors(0, row);
-        if (at % worker_.count != worker_.index) continue;
-        for (int gate = 0; shared_.input_dropout && gate < Cell::kInfo.input_gates; ++gate) {
-          multiply_row<V>(dropped_inputs(gate) + at * features_, pointers(0)[at],
-                          this->input_factors(gate, row), features_);
+      for (; at < first + active; at += worker_.count) {
+        const index row = at - first;
+        const Scalar* source = input(row, step);
+        input_place(at) = source - shared_.inputs.data;
+        row_place(at) = row;
+        for (int operand = 0; operand < input_operands_; ++operand) {
+          take_row<V>(input_rows(operand) + at * input_distance_, source, this->input_factors(operand, row),
+                      features_);
         }
-        for (int gate = 0; shared_.recurrent_dropout && gate < Cell::kInfo.state_gates; ++gate) {
-          multiply_row<V>(dropped_states(gate) + at * units_, pointers(1)[at], this->state_factors(gate, row),
-                          units_);
+        for (int operand = 0; operand < state_operands_; ++operand) {
+          take_row<V>(state_rows(operand) + at * state_distance_, previous_output(row, step),
+                      this->state_factors(operand, row), units_);
+        }
+        if constexpr (Shape::kPhases == 2) {
+          copy_row<V>(backward_.operand_rows + at * state_distance_,
+                      backward_.operand + (first_row(step) + row) * state_distance_, units_);
         }
       }
     }
-    count_ = at;
   }
 
-  Scalar* d_input(index at) const noexcept {
-    return backward_.d_inputs + (pointers(0)[at] - shared_.inputs.data);
-  }
+  index& input_place(index at) const noexcept { return backward_.places[at]; }
+  index& row_place(index at) const noexcept { return backward_.places[shared_.plan.chunk_rows + at]; }
+  Scalar* d_input(index at) const noexcept { return backward_.d_inputs + input_place(at); }
 
-  const Scalar** pointers(int which) const noexcept {
-    return backward_.rows + (worker_.index * kRowPointers + which) * shared_.plan.chunk_rows;
+  Scalar* input_rows(int operand) const noexcept {
+    return backward_.input_rows + operand * shared_.plan.chunk_rows * input_distance_;
   }
-  Scalar* dropped_inputs(int gate) const noexcept {
-    return backward_.dropped_inputs + gate * shared_.plan.chunk_rows * features_;
-  }
-  Scalar* dropped_states(int gate) const noexcept {
-    return backward_.dropped_states + gate * shared_.plan.chunk_rows * units_;
+  Scalar* state_rows(int operand) const noexcept {
+    return backward_.state_rows + operand * shared_.plan.chunk_rows * state_distance_;
   }
 
   const RnnBackward<Scalar>& backward_;

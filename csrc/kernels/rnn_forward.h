@@ -22,12 +22,12 @@ class ForwardPass : ForwardProducts<Cell, V> {
 
   void run() noexcept {
     const SequencePlan& plan = shared_.plan;
-    if (shared_.recurrent_dropout && plan.chunks > 0) this->drop_initial();
+    if (plan.chunks > 0) this->gather_initial();
     for (index chunk = 0; chunk < plan.chunks; ++chunk) {
       const index begin = plan.chunk_begin[chunk];
       const index end = plan.chunk_begin[chunk + 1];
       this->chunk_first_ = this->first_row(begin);
-      if (shared_.input_dropout) this->drop_inputs(begin, end);
+      if (forward_.input_rows) this->gather_inputs(begin, end);
       if (shared_.path.separate) this->project(begin, end);
       for (index step = begin; step < end; ++step) {
         multiply_phase<0>(step);
@@ -93,6 +93,8 @@ class ForwardPass : ForwardProducts<Cell, V> {
     for (int i = 0; i < rows; ++i) {
       const index row = own_.row(first + i);
       const Scalar* before = previous_output(row, step);
+      Scalar* after = output(row, step);
+      Scalar* gathered = this->gathered_state(0, row, step + 1);
       for (int tile = 0; tile < Shape::kTiles; ++tile) {
         const index unit = panel * Shape::kUnits + tile * V::kLanes;
         const index count = units_ - unit;
@@ -121,11 +123,15 @@ class ForwardPass : ForwardProducts<Cell, V> {
         Cell::forward(pair_, sum, old, next, keep);
         if (forward_.kept) store_kept(panel, row, step, tile, keep);
         if (shared_.zoned) zone_out(row, step, unit, old, next);
-        store_lanes(next[0], output(row, step) + unit, count);
+        store_lanes(next[0], after + unit, count);
         TIMELOOM_UNROLL
         for (int which = 1; which < Cell::kInfo.states; ++which)
           next[which].store(state(which, row, step + 1) + unit);
-        if (shared_.recurrent_dropout) drop_state(row, step + 1, unit, next[0]);
+        if (shared_.recurrent_dropout) {
+          drop_state(row, step + 1, unit, next[0]);
+        } else {
+          store_lanes(next[0], gathered + unit, count);
+        }
       }
     }
   }
@@ -149,7 +155,7 @@ class ForwardPass : ForwardProducts<Cell, V> {
   /// What the products of the next step take of this state, gate by gate.
   void drop_state(index row, index step, index unit, const V& next) const noexcept {
     for (int gate = 0; gate < Cell::kInfo.state_gates; ++gate) {
-      store_lanes(next * factors(gate, row, unit), this->dropped_state(gate, row, step) + unit,
+      store_lanes(next * factors(gate, row, unit), this->gathered_state(gate, row, step) + unit,
                   units_ - unit);
     }
   }

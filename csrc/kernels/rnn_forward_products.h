@@ -10,6 +10,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   using Rows::batch_, Rows::features_, Rows::panels_, Rows::state_width_, Rows::units_;
   using Rows::every_nth_, Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
   using Rows::first_row, Rows::input, Rows::own_rows, Rows::state_row;
+  using Rows::input_distance_, Rows::input_operands_, Rows::state_distance_, Rows::state_operands_;
   using Rows::kPanelsOfGates;
   using typename Rows::Gates;
   using typename Rows::Scalar;
@@ -38,7 +39,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   }
 
   Scalar* operand(index row, index step) const noexcept {
-    return forward_.operand + ((forward_.keeps_steps ? first_row(step) : 0) + row) * units_;
+    return forward_.operand + ((forward_.keeps_steps ? first_row(step) : 0) + row) * state_distance_;
   }
 
   Scalar* kept(index panel, index row, index step) const noexcept {
@@ -61,40 +62,49 @@ class ForwardProducts : protected RnnRows<Cell, V> {
            (panel * shared_.plan.chunk_rows + row_of_chunk(row, step)) * Shape::kWidth;
   }
 
-  Scalar* dropped_input(int gate, index row, index step) const noexcept {
-    return forward_.dropped_inputs + (gate * shared_.plan.chunk_rows + row_of_chunk(row, step)) * features_;
+  /// The inputs as the product of a gate takes them: gathered, or where they lie.
+  Scalar* gathered_input(int operand, index row, index step) const noexcept {
+    return forward_.input_rows +
+           (operand * shared_.plan.chunk_rows + row_of_chunk(row, step)) * input_distance_;
+  }
+  const Scalar* taken_input(int gate, index row, index step) const noexcept {
+    if (!forward_.input_rows) return input(row, step);
+    return gathered_input(shared_.input_dropout ? gate : 0, row, step);
   }
 
-  /// The state before a step as the product of a gate takes it: of this step and the next.
-  Scalar* dropped_state(int gate, index row, index step) const noexcept {
-    return forward_.dropped_states + (((step & 1) * Cell::kInfo.state_gates + gate) * batch_ + row) * units_;
+  /// The state before a step as the product of a gate takes it. There are two: of this step and the next.
+  Scalar* gathered_state(int operand, index row, index step) const noexcept {
+    return forward_.state_rows + (((step & 1) * state_operands_ + operand) * batch_ + row) * state_distance_;
+  }
+  const Scalar* taken_state(int gate, index row, index step) const noexcept {
+    return gathered_state(shared_.recurrent_dropout ? gate : 0, row, step);
   }
 
-  /// The inputs of steps [begin, end) times the factors of each gate.
-  void drop_inputs(index begin, index end) noexcept {
+  /// The inputs of steps [begin, end), times the factors of each gate.
+  void gather_inputs(index begin, index end) noexcept {
     const RowRange rows = shared_.path.unit_slices ? every_nth_ : own_;
     for (index step = begin; step < end; ++step) {
       const index count = rows.count(this->active_rows(step));
       for (index k = 0; k < count; ++k) {
         const index row = rows.row(k);
-        for (int gate = 0; gate < Cell::kInfo.input_gates; ++gate) {
-          multiply_row<V>(dropped_input(gate, row, step), input(row, step), this->input_factors(gate, row),
-                          features_);
+        for (int operand = 0; operand < input_operands_; ++operand) {
+          take_row<V>(gathered_input(operand, row, step), input(row, step), this->input_factors(operand, row),
+                      features_);
         }
       }
     }
     this->meet();
   }
 
-  /// The initial state times the factors of each gate.
-  void drop_initial() noexcept {
+  /// The initial state, times the factors of each gate.
+  void gather_initial() noexcept {
     const RowRange rows = shared_.path.unit_slices ? every_nth_ : own_;
     const index count = rows.count(this->active_rows(0));
     for (index k = 0; k < count; ++k) {
       const index row = rows.row(k);
-      for (int gate = 0; gate < Cell::kInfo.state_gates; ++gate) {
-        multiply_row<V>(dropped_state(gate, row, 0), previous_output(row, 0), this->state_factors(gate, row),
-                        units_);
+      for (int operand = 0; operand < state_operands_; ++operand) {
+        take_row<V>(gathered_state(operand, row, 0), previous_output(row, 0),
+                    this->state_factors(operand, row), units_);
       }
     }
     this->meet();
@@ -114,7 +124,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
         for (int i = 0; i < kRows; ++i) {
           for (; k == own_rows(step); k = 0) ++step;
           const index row = own_.row(k++);
-          x[i] = input(row, step);
+          x[i] = taken_input(0, row, step);
           target[i] = accumulators(panel, row, step);
         }
         project_tile<kRows>(panel_weights(panel), x, target);
@@ -152,14 +162,14 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       }
     } else {
       start_from_bias<kRows, kBegin, kEnd>(acc, weights);
-      for (int i = 0; i < kRows; ++i) left[i] = input(own_.row(first + i), step);
+      for (int i = 0; i < kRows; ++i) left[i] = taken_input(0, own_.row(first + i), step);
       multiply_add<kRows, kInputBegin, kInputEnd>(
           acc, left, weights + Shape::input_offset() + (kInputBegin - Shape::kInputBegin) * V::kLanes,
           Shape::kInputWidth, features_);
     }
     for (int i = 0; i < kRows; ++i) {
       const index row = own_.row(first + i);
-      left[i] = (kPhase == 0 ? previous_output(row, step) : operand(row, step)) + begin;
+      left[i] = (kPhase == 0 ? taken_state(0, row, step) : operand(row, step)) + begin;
     }
     multiply_add<kRows, Shape::state_begin(kPhase), Shape::state_end(kPhase)>(
         acc, left, weights + Shape::state_offset(shared_.sizes, kPhase) + begin * Shape::state_width(kPhase),
@@ -196,8 +206,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       const int gate = Cell::kInfo.input_gate[accumulator];
       if (gate >= 0) {
         for (int i = 0; i < kRows; ++i) {
-          const index row = own_.row(first + i);
-          left[i] = shared_.input_dropout ? dropped_input(gate, row, step) : input(row, step);
+          left[i] = taken_input(gate, own_.row(first + i), step);
         }
         multiply_add<kRows, 0, 4>(acc, left,
                                   weights + Gates::input_offset() +
@@ -209,9 +218,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       const int gate = Cell::kInfo.state_gate[accumulator];
       for (int i = 0; i < kRows; ++i) {
         const index row = own_.row(first + i);
-        left[i] = begin + (kPhase == 1                 ? operand(row, step)
-                           : shared_.recurrent_dropout ? dropped_state(gate, row, step)
-                                                       : previous_output(row, step));
+        left[i] = begin + (kPhase == 1 ? operand(row, step) : taken_state(gate, row, step));
       }
       multiply_add<kRows, 0, 4>(
           acc, left,

@@ -92,6 +92,8 @@ void rnn_layout(const RnnSizes& sizes, bool by_gate, RnnLayout& layout) noexcept
   layout.accumulator_row = Gates::panels(sizes) * Gates::kWidth;
   layout.packed_weights = Gates::panels(sizes) * Gates::block(sizes);
   layout.packed_transposed = Gates::transposed_size(sizes);
+  layout.input_distance = row_distance<typename V::scalar>(sizes.features);
+  layout.state_distance = row_distance<typename V::scalar>(sizes.units);
   layout.thread_scratch = (sizes.features > sizes.units ? sizes.features : sizes.units) *
                           (Shape::kWidth > Shape::kColumns ? Shape::kWidth : Shape::kColumns);
 }

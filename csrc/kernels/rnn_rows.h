@@ -4,12 +4,13 @@
 
 #include "kernels/rnn_panels.h"
 
-/// target = factors * source, `count` elements.
+/// target = source, or factors * source: `count` elements. Factors may be null.
 template <class V, class Scalar = typename V::scalar>
-void multiply_row(Scalar* target, const Scalar* source, const Scalar* factors, index count) noexcept {
+void take_row(Scalar* target, const Scalar* source, const Scalar* factors, index count) noexcept {
   for (index at = 0; at < count; at += V::kLanes) {
     const index left = count - at;
-    store_lanes(load_lanes<V>(source + at, left) * load_lanes<V>(factors + at, left), target + at, left);
+    const V value = load_lanes<V>(source + at, left);
+    store_lanes(factors ? value * load_lanes<V>(factors + at, left) : value, target + at, left);
   }
 }
 
@@ -49,6 +50,10 @@ class RnnRows {
         panels_(Shape::panels(call.sizes)),
         padded_units_(Shape::padded_units(call.sizes)),
         state_width_(Shape::state_width(call.sizes, call.path.by_gate)),
+        input_distance_(row_distance<Scalar>(call.sizes.features)),
+        state_distance_(row_distance<Scalar>(call.sizes.units)),
+        input_operands_(call.input_dropout ? Cell::kInfo.input_gates : 1),
+        state_operands_(call.recurrent_dropout ? Cell::kInfo.state_gates : 1),
         step_begin_(call.plan.step_begin),
         every_nth_{worker.index, worker.count, batch_},
         own_(slice()) {}
@@ -94,10 +99,10 @@ class RnnRows {
   }
 
   const Scalar* input_factors(int gate, index row) const noexcept {
-    return shared_.input_dropout + (gate * batch_ + row) * features_;
+    return shared_.input_dropout ? shared_.input_dropout + (gate * batch_ + row) * features_ : nullptr;
   }
   const Scalar* state_factors(int gate, index row) const noexcept {
-    return shared_.recurrent_dropout + (gate * batch_ + row) * units_;
+    return shared_.recurrent_dropout ? shared_.recurrent_dropout + (gate * batch_ + row) * units_ : nullptr;
   }
 
   /// Whether a state keeps a part of its old value.
@@ -119,6 +124,10 @@ class RnnRows {
   const index panels_;
   const index padded_units_;
   const index state_width_;
+  const index input_distance_;
+  const index state_distance_;
+  const int input_operands_;  // as many as gates if dropout gives each its own, else one for all
+  const int state_operands_;
   const index* const step_begin_;
   const RowRange every_nth_;
   const RowRange own_;

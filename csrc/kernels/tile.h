@@ -29,44 +29,67 @@ TIMELOOM_INLINE Share share_of(index items, const Worker& worker) noexcept {
   return {items * worker.index / worker.count, items * (worker.index + 1) / worker.count};
 }
 
+/// acc[row][begin + v] = fma(left(row), right(v), ...): one k of a tile. Of the two operands the one with
+/// fewer vectors stays in registers while the other passes, or the accumulators would not fit beside them.
+template <int kRows, int kBegin, int kEnd, int kTotal, class V, class Left>
+TIMELOOM_INLINE void multiply_add_step(V (&acc)[kRows][kTotal], const Left& left,
+                                       const typename V::scalar* b) noexcept {
+  if constexpr (kRows <= kEnd - kBegin) {
+    V factor[kRows];
+    TIMELOOM_UNROLL
+    for (int row = 0; row < kRows; ++row) factor[row] = left(row);
+    TIMELOOM_UNROLL
+    for (int v = kBegin; v < kEnd; ++v) {
+      const V right = V::load(b + (v - kBegin) * V::kLanes);
+      TIMELOOM_UNROLL
+      for (int row = 0; row < kRows; ++row) acc[row][v] = fma(factor[row], right, acc[row][v]);
+    }
+  } else {
+    V right[kEnd - kBegin];
+    TIMELOOM_UNROLL
+    for (int v = 0; v < kEnd - kBegin; ++v) right[v] = V::load(b + v * V::kLanes);
+    TIMELOOM_UNROLL
+    for (int row = 0; row < kRows; ++row) {
+      const V factor = left(row);
+      TIMELOOM_UNROLL
+      for (int v = kBegin; v < kEnd; ++v) acc[row][v] = fma(factor, right[v - kBegin], acc[row][v]);
+    }
+  }
+}
+
 /// acc[row][begin + v] += sum over k < length of a[row][k] * b[k * b_stride + v * L], v < end - begin.
 template <int kRows, int kBegin, int kEnd, int kTotal, class V, class Scalar = typename V::scalar>
 TIMELOOM_INLINE void multiply_add(V (&acc)[kRows][kTotal], const Scalar* const (&a)[kRows], const Scalar* b,
                                   index b_stride, index length) noexcept {
   if constexpr (kEnd > kBegin) {
+    TIMELOOM_UNROLL_BY_4
     for (index k = 0; k < length; ++k) {
-      V left[kRows];
-      TIMELOOM_UNROLL
-      for (int row = 0; row < kRows; ++row) left[row] = V::broadcast(a[row][k]);
-      TIMELOOM_UNROLL
-      for (int v = kBegin; v < kEnd; ++v) {
-        const V right = V::load(b + (v - kBegin) * V::kLanes);
-        TIMELOOM_UNROLL
-        for (int row = 0; row < kRows; ++row) acc[row][v] = fma(left[row], right, acc[row][v]);
-      }
+      multiply_add_step<kRows, kBegin, kEnd>(acc, [&](int row) { return V::broadcast(a[row][k]); }, b);
       b += b_stride;
     }
   }
 }
 
-/// acc[row][begin + v] += sum over k < length of a[k][row] * b[k * b_stride + v * L]: the left operand is
-/// transposed, its rows are given one by one.
+/// acc[row][v] += sum over k < length of a[k * a_stride + row] * b[k * b_stride + v * L]: the left operand is
+/// transposed.
 template <int kRows, int kVectors, class V, class Scalar = typename V::scalar>
-TIMELOOM_INLINE void multiply_add_outer(V (&acc)[kRows][kVectors], const Scalar* const* a, index column,
+TIMELOOM_INLINE void multiply_add_outer(V (&acc)[kRows][kVectors], const Scalar* a, index a_stride,
                                         const Scalar* b, index b_stride, index length) noexcept {
+  TIMELOOM_UNROLL_BY_4
   for (index k = 0; k < length; ++k) {
-    const Scalar* left = a[k] + column;
-    V factor[kRows];
-    TIMELOOM_UNROLL
-    for (int row = 0; row < kRows; ++row) factor[row] = V::broadcast(left[row]);
-    TIMELOOM_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      const V right = V::load(b + v * V::kLanes);
-      TIMELOOM_UNROLL
-      for (int row = 0; row < kRows; ++row) acc[row][v] = fma(factor[row], right, acc[row][v]);
-    }
+    multiply_add_step<kRows, 0, kVectors>(acc, [&](int row) { return V::broadcast(a[row]); }, b);
+    a += a_stride;
     b += b_stride;
   }
+}
+
+/// Elements between rows of `width` that a tile reads side by side: an odd number of cache lines. At a
+/// multiple of 4096 bytes (1024 units, or a sequence of such rows) every row would fall into the same set of
+/// the first cache, and the tile would run at half its speed.
+template <class Scalar>
+constexpr index row_distance(index width) {
+  constexpr index kLine = 64 / sizeof(Scalar);
+  return ((width + kLine - 1) / kLine | 1) * kLine;
 }
 
 /// A number known when compiling.
@@ -104,6 +127,13 @@ TIMELOOM_INLINE V load_lanes(const typename V::scalar* source, index count) noex
   if (count >= V::kLanes) return V::load(source);
   if (count > 0) return V::load_partial(source, static_cast<int>(count));
   return V::zero();
+}
+
+template <class V, class Scalar = typename V::scalar>
+TIMELOOM_INLINE void copy_row(Scalar* target, const Scalar* source, index count) noexcept {
+  for (index at = 0; at < count; at += V::kLanes) {
+    store_lanes(load_lanes<V>(source + at, count - at), target + at, count - at);
+  }
 }
 
 /// Cuts `count` rows into tiles of nearly equal height (32 rows of at most 6: 6 6 5 5 5 5) and calls

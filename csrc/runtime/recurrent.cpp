@@ -185,10 +185,10 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   forward.operand = held.operand.template as<Scalar>();
   const Workspace accumulators = workspace_of<Scalar>(needed.accumulators);
   forward.accumulators = accumulators.as<Scalar>();
-  const Workspace dropped_inputs = workspace_of<Scalar>(needed.dropped_inputs);
-  forward.dropped_inputs = dropped_inputs.as<Scalar>();
-  const Workspace dropped_states = workspace_of<Scalar>(needed.dropped_states);
-  forward.dropped_states = dropped_states.as<Scalar>();
+  const Workspace input_rows = workspace_of<Scalar>(needed.input_rows);
+  forward.input_rows = input_rows.as<Scalar>();
+  const Workspace state_rows = workspace_of<Scalar>(needed.state_rows);
+  forward.state_rows = state_rows.as<Scalar>();
 
   const RnnPacking<Scalar> packing{sizes,     call.kernel,       call.recurrent_kernel,
                                    call.bias, plan.path.by_gate, packed.as<Scalar>()};
@@ -253,7 +253,10 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   const Workspace packed = workspace_of<Scalar>(needed.packed);
   const Workspace sums = workspace_of<Scalar>(needed.accumulators);
   const Workspace scratch = workspace_of<Scalar>(needed.scratch);
-  const Workspace pointers = workspace_of<const Scalar*>(needed.pointers);
+  const Workspace places = workspace_of<index>(needed.places);
+  const Workspace input_rows = workspace_of<Scalar>(needed.input_rows);
+  const Workspace state_rows = workspace_of<Scalar>(needed.state_rows);
+  const Workspace operand_rows = workspace_of<Scalar>(needed.operand_rows);
   Workspace d_states[kMaxStates];
   Workspace folded;
 
@@ -271,6 +274,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   }
   const Workspace d_operand = workspace_of<Scalar>(needed.d_operand);
   backward.d_operand = d_operand.as<Scalar>();
+  backward.operand_rows = operand_rows.as<Scalar>();
   const bool masks = !rows.dense() && !given.packed;
   const bool repeats = d_sequence && masks && !call.zero_masked_outputs;
   const bool folds = repeats && has_holes(given);
@@ -281,10 +285,6 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   } else {
     backward.d_outputs = walk(d_sequence, rows.steps(), units, backwards && given.keep_time_order);
   }
-  const Workspace dropped_inputs = workspace_of<Scalar>(needed.dropped_inputs);
-  backward.dropped_inputs = dropped_inputs.as<Scalar>();
-  const Workspace dropped_states = workspace_of<Scalar>(needed.dropped_states);
-  backward.dropped_states = dropped_states.as<Scalar>();
   backward.d_accumulators = sums.as<Scalar>();
   if (plan.path.by_gate && units % (4 * layout.lanes) != 0) {  // the last gate panel has units of no one
     std::fill_n(sums.as<Scalar>(), needed.accumulators, Scalar(0));
@@ -294,7 +294,9 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   backward.d_recurrent_kernel = gradients.d_recurrent_kernel;
   backward.d_bias = gradients.d_bias;
   backward.scratch = scratch.as<Scalar>();
-  backward.rows = pointers.as<const Scalar*>();
+  backward.places = places.as<index>();
+  backward.input_rows = input_rows.as<Scalar>();
+  backward.state_rows = state_rows.as<Scalar>();
 
   const int gates = std::max(info.input_gates, info.state_gates);
   std::fill_n(gradients.d_kernel, call.features * info.input_gates * units, Scalar(0));

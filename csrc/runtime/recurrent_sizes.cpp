@@ -1,6 +1,19 @@
 #include "runtime/recurrent_sizes.h"
 
 namespace timeloom {
+namespace {
+
+constexpr index kLeastGathered = 32;  // features: fewer are read where they lie
+
+/// Operands of the products: one for all gates, or one for each.
+index input_operands(const CellInfo& info, const RecurrentTraits& traits) {
+  return traits.input_dropout ? info.input_gates : 1;
+}
+index state_operands(const CellInfo& info, const RecurrentTraits& traits) {
+  return traits.recurrent_dropout ? info.state_gates : 1;
+}
+
+}  // namespace
 
 template <typename Scalar>
 ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layout, const SequenceRows& rows,
@@ -22,12 +35,14 @@ ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layo
   if (info.kept > 0 && (keeps_values || info.phases == 2)) {
     sizes.kept = steps_kept * layout.panels * layout.kept_width;
   }
-  if (info.phases == 2) sizes.operand = steps_kept * traits.units;
+  if (info.phases == 2) sizes.operand = steps_kept * layout.state_distance;
   if (path.separate || path.state_block < traits.units) {
     sizes.accumulators = chunk_rows * layout.accumulator_row;
   }
-  if (traits.input_dropout) sizes.dropped_inputs = info.input_gates * chunk_rows * traits.features;
-  if (traits.recurrent_dropout) sizes.dropped_states = 2 * info.state_gates * batch * traits.units;
+  if (traits.input_dropout || traits.features >= kLeastGathered) {
+    sizes.input_rows = input_operands(info, traits) * chunk_rows * layout.input_distance;
+  }
+  sizes.state_rows = 2 * state_operands(info, traits) * batch * layout.state_distance;
   return sizes;
 }
 
@@ -38,11 +53,14 @@ BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, cons
   sizes.packed = layout.packed_transposed;
   sizes.accumulators = chunk_rows * layout.accumulator_row;
   sizes.scratch = threads * layout.thread_scratch;
-  sizes.pointers = threads * kRowPointers * chunk_rows;
+  sizes.places = 2 * chunk_rows;
   sizes.d_state = rows.batch() * layout.padded_units;
-  if (info.phases == 2) sizes.d_operand = sizes.d_state;
-  if (traits.input_dropout) sizes.dropped_inputs = info.input_gates * chunk_rows * traits.features;
-  if (traits.recurrent_dropout) sizes.dropped_states = info.state_gates * chunk_rows * traits.units;
+  sizes.input_rows = input_operands(info, traits) * chunk_rows * layout.input_distance;
+  sizes.state_rows = state_operands(info, traits) * chunk_rows * layout.state_distance;
+  if (info.phases == 2) {
+    sizes.d_operand = sizes.d_state;
+    sizes.operand_rows = chunk_rows * layout.state_distance;
+  }
   return sizes;
 }
 

@@ -26,8 +26,8 @@ struct ForwardSizes {
   index kept;
   index operand;
   index accumulators;  // from here on workspace
-  index dropped_inputs;
-  index dropped_states;
+  index input_rows;
+  index state_rows;
 };
 
 /// Elements of the arrays of backward, all of them workspace. Masked timesteps may need more.
@@ -35,11 +35,12 @@ struct BackwardSizes {
   index packed;        // the packed transposed weights
   index accumulators;  // gradients of the sums of a chunk
   index scratch;       // of all threads
-  index pointers;      // likewise; elements are pointers
+  index places;        // elements are of type index
   index d_state;       // of each state
   index d_operand;
-  index dropped_inputs;
-  index dropped_states;
+  index input_rows;
+  index state_rows;
+  index operand_rows;
 };
 
 /// Steps of outputs that forward holds if the caller does not want them and the rows are dense.
