@@ -177,6 +177,24 @@ def summary_lines(records: dict[Row, Found]) -> list[str]:
     return lines
 
 
+def named_lines(records: dict[Row, Found]) -> list[str]:
+    """The targets beside one peer by name: a step beside ONNX Runtime, fit beside Keras's best backend."""
+    lines = []
+    for row, found in records.items():
+        seconds = found["seconds"]
+        kind = rows.class_of(row)
+        wanted = {rows.STEP: ("ONNX Runtime", kind.inference), rows.FIT: ("Keras", rows.FIT_KERAS)}
+        peer, target = wanted.get(kind, (None, 0))
+        for name in seconds:
+            if peer is not None and name.startswith(peer):
+                ratio = float(np.median(np.array(seconds[name]) / seconds["timeloom"]))
+                lines.append(
+                    f"{row.key}: {name} / ours {ratio:.2f} (target {target}: {verdict(ratio, target)}), "
+                    f"{1e6 * found['ours']:.1f} us beside {1e6 * np.median(seconds[name]):.1f}"
+                )
+    return lines
+
+
 def missing_lines(records: dict[Row, Found]) -> list[str]:
     """Which peers could not take part, and why."""
     reasons: dict[str, str] = {}
@@ -233,6 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         *class_lines(records),
         "",
         *summary_lines(records),
+        "",
+        *named_lines(records),
     ]
     print("\n".join(text))
     summary = facts | {"rows": [{k: v for k, v in one.items() if k != "seconds"} for one in records.values()]}
