@@ -257,6 +257,31 @@ def test_parts_of_a_known_model():
     assert estimate.peak == sum(parts) + sum(size for part in by_layer for size in part.values())
 
 
+@pytest.mark.parametrize(
+    ("stack", "slots"),
+    [
+        ([(LSTM, 128, True), (LSTM, 96, False)], 2),
+        ([(GRU, 128, True)], 1),
+        ([(SimpleRNN, 256, True), (GRU, 64, True), (LSTM, 64, False)], 0),
+    ],
+)
+def test_formula_of_the_documentation_is_near_the_estimate(stack, slots):
+    features, batch, timesteps = 64, 64, 100
+    model = Sequential([Input((None, features))])
+    kept, largest = 0, 0
+    for number, (kind, units, sequences) in enumerate(stack):
+        model.add(kind(units, return_sequences=sequences))
+        factor, gates, sums = {LSTM: (6, 4, 4), GRU: (5, 3, 4), SimpleRNN: (1, 1, 1)}[kind]
+        kept += factor * 4 * batch * timesteps * units
+        gradients = 4 * batch * timesteps * (units * sequences + features * (number > 0))
+        work = 4 * gates * units * (features + units) + 512 * 4 * sums * units
+        largest, features = max(largest, gradients + work), units
+    model.compile({2: "adam", 1: "rmsprop", 0: "sgd"}[slots], "mse")
+    estimate = timeloom.memory_estimate(model, batch, timesteps)
+    peak = 4 * model.count_params() * (2 + slots) + estimate.data + kept + largest
+    assert peak == pytest.approx(estimate.peak, rel=0.1)
+
+
 def test_text_names_every_part():
     model = Sequential([LSTM(4, input_shape=(5, 3), name="memory_of_it")], name="small")
     text = str(timeloom.memory_estimate(model, 2))

@@ -111,17 +111,19 @@ def memory_estimate(
     `timeloom.backend.set_num_threads`. A test holds it within 10 % of what is measured.
 
     Equations:
-        In a model of recurrent layers, in bytes, s the size of an element (4 for float32), P all weights,
-        S slots of the optimizer (Adam 2, RMSprop 1, SGD 0 or 1), B batch, T timesteps, F features and U units
-        of a layer:
+        For a model of recurrent layers, in bytes: s the size of an element (4 for float32), P all weights, S
+        slots of the optimizer (Adam 2, RMSprop 1, SGD 0), B batch, T timesteps, F features, U units and G
+        gates of a layer:
 
-        peak = s P (2 + S) + batch + sum over layers of B T U s k + the largest of (B T F s + w)
+        peak = s P (2 + S) + batch + sum over layers of k s B T U + the largest of (d + w) of a layer
+        w = s G U (F + U) + 512 s A U
 
-        k = 6 for LSTM, 5 for GRU, 1 for SimpleRNN: outputs (also where only the last one is returned), states
-        and gates. Units count as a multiple of a vector. A gradient of the outputs, B T U s, is added if the
-        layer returns sequences. w is what the kernels work with, which does not grow with T: the packed
-        weights and the gradients of about 512 rows. A prediction keeps nothing: s P + batch + the largest of
-        inputs, outputs and packed weights of one layer.
+        k is 6 for LSTM, 5 for GRU, 1 for SimpleRNN: outputs (also where only the last one is returned),
+        gates, cell states; that is 24, 20 and 4 bytes in float32. U counts as a multiple of a vector. d are
+        the gradients of its outputs, s B T U, if they are returned at every timestep, and of its inputs,
+        s B T F, unless they are the batch. w are packed weights, and gradients of the sums, A of them (4, 4,
+        1) a unit, in chunks of 512 rows: it does not grow with B and T. A prediction keeps nothing: s P +
+        batch + the largest of (inputs + outputs + packed weights) of a layer.
 
     Args:
         model: A built Sequential, or one with an Input; compiled or not (then without loss and optimizer).
@@ -285,7 +287,10 @@ class _Step:
                 "pass training=False"
             )
         seed = target.outline.like("workspace")
-        tape.gradient(target, [weights[key] for key in self.trainable], seed)
+        gradients = tape.gradient(target, [weights[key] for key in self.trainable], seed)
+        # The optimizer changes the weights while their gradients are there.
+        ledger.drop_packed({id(self.weights[key]) for key in self.trainable})
+        del gradients
 
     def _targets(self) -> Outline | None:
         """Targets of the loss in the shape of the outputs; None if there is no loss."""

@@ -7,7 +7,7 @@ real code handles arrays has the same peak.
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from timeloom import _core
@@ -53,23 +53,39 @@ class Ledger:
         self._places: Counter[Place] = Counter()
         self._arrays = 0
         self._pool = _core.PoolModel()
+        self._packed: dict[tuple[Any, str], Blocks] = {}
 
     def array(self, shape: Sequence[int], itemsize: int, kind: str | None = None) -> "Outline":
         """Returns a new array; without a kind it is workspace in backward, in forward an activation."""
         place = (kind or ("activations" if self.pass_ == "forward" else "workspace"), self.layer)
         return Outline(tuple(shape), itemsize, self, place)
 
-    def blocks(self, parts: Sequence[tuple[str, int, bool]]) -> "Blocks":
+    def blocks(self, parts: Sequence[tuple[str, int, bool]], weights: Any = None) -> "Blocks":
         """Takes blocks from the pool for (name, bytes, whether it is kept); the kept ones are returned.
 
-        The others count while the call runs, which is over when this returns.
+        The others count while the call runs, which is over when this returns; but packed weights until
+        `drop_packed`.
+
+        Args:
+            parts: In the order in which they are taken.
+            weights: Whose packed form it is, if a call packs weights for those after it too. Default None.
         """
         kept, others = Blocks(self), Blocks(self)
         for name, size, stays in parts:
             packed = name == "packed weights"
+            if packed and weights is not None:
+                form = (weights, self.pass_)
+                if form not in self._packed:
+                    self._packed[form] = Blocks(self)
+                    self._packed[form].take((name, self.layer), size)
+                continue
             kind = "kept" if stays else "packed weights" if packed else "workspace"
             (kept if stays else others).take((kind, self.layer), size)
         return kept
+
+    def drop_packed(self, changed: Container[Any]) -> None:
+        """Gives back the packed forms of weights that changed."""
+        self._packed = {form: blocks for form, blocks in self._packed.items() if form[0] not in changed}
 
     def add(self, place: Place, size: int) -> None:
         """Counts memory of NumPy's."""

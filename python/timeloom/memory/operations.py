@@ -26,6 +26,8 @@ __all__ = [
 ]
 
 Needs = Sequence[bool]
+# Whether weights of layers stay packed until they change.
+_KEEPS_PACKED = hasattr(_core, "PackedWeights")
 _DTYPES = {4: "float32", 8: "float64"}
 
 
@@ -206,14 +208,15 @@ def recurrent(
         input_dropout=input_dropout is not None,
         recurrent_dropout=recurrent_dropout is not None,
     )
-    cache = ledger.blocks(forward_parts)
+    packed = id(weights[1].outline) if _KEEPS_PACKED else None
+    cache = ledger.blocks(forward_parts, packed)
 
     def backward(needs: Needs, d_outputs: Outline | None, *_d_finals: Any) -> list[Any]:
         d_outputs = contiguous(d_outputs)
         d_weights = [None if one is None else one.outline.like("gradients") for one in weights]
         d_inputs = given.like() if needs[0] else None
         d_states = [ledger.array((batch, units), itemsize) for _ in range(count)]
-        ledger.blocks(backward_parts)
+        ledger.blocks(backward_parts, packed)
         return [d_inputs, *d_weights, *d_states[: len(states)]]
 
     holds = (
