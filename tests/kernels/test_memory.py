@@ -33,6 +33,9 @@ def test_no_more_is_kept_for_backward_than_the_gates_and_states(cell, units):
     widest = 16
     padded = -(-units // widest) * widest
     most = 4 * batch * ((timesteps + 1) * padded * KEPT[cell] // 4) + 4 * 4096
+    if cell == "gru_reset_before":
+        # The operand of its second product lies in rows an odd number of cache lines apart.
+        most += batch * timesteps * 128
     assert cache.nbytes <= most
 
 
