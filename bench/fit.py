@@ -26,7 +26,7 @@ from bench.measure import HOPELESS, Measured, peak_rate
 from bench.rows import Row
 from bench.timing import PAUSE_SECONDS
 
-SAMPLES = 3200  # a hundred batches of 32
+SAMPLES = 1600  # fifty batches of 32
 TESTED = 500
 LEAST_ACCURACY = 0.9
 LIBRARIES = {
@@ -72,6 +72,10 @@ class Keras:
 
     def __init__(self, backend: str, threads: int) -> None:
         os.environ["KERAS_BACKEND"] = backend
+        if backend == "tensorflow":
+            import tensorflow
+
+            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
         import keras
         from keras import layers
 
@@ -81,10 +85,6 @@ class Keras:
             import torch
 
             torch.set_num_threads(threads)
-        if backend == "tensorflow":
-            import tensorflow
-
-            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
         self.batch = BATCH
         self.model = keras.Sequential(
             [

@@ -157,12 +157,12 @@ def main() -> None:
         if budget is not None and begin - start > budget:
             print(f"{len(rows) - place + 1} rows are left for another call", flush=True)
             break
+        until = begin + request["row_seconds"]
         if row.work == "fit":
             from bench.fit import measure_fit
 
-            measured = measure_fit(row, request["rounds"])
+            measured = measure_fit(row, request["rounds"], until)
         else:
-            until = begin + request["row_seconds"]
             measured = measure(row, request["rounds"], until, request["compiled"])
         found = record(row, measured, request["build"])
         with Path(request["file"]).open("a") as lines:

@@ -217,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a sample of some forty rows, for two threads")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, help="begin no row after so long")
-    parser.add_argument("--row-seconds", type=float, default=60, help="end a row early, after three rounds")
+    parser.add_argument("--row-seconds", type=float, default=90, help="end a row early, after three rounds")
     parser.add_argument("--compiled", action="store_true", help="torch.compile too, 20 seconds a row")
     parser.add_argument("--again", action="store_true", help="measure again what is there for this build")
     parser.add_argument("--list", action="store_true", help="print the names of the rows, measure nothing")

@@ -1,5 +1,6 @@
-"""Keras 3 on torch or on TensorFlow: KERAS_BACKEND says which; torch if it says nothing."""
+"""Keras 3 on torch or on TensorFlow: KERAS_BACKEND says which; else torch if it is installed."""
 
+import importlib.util
 import os
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 from bench.contestants.task import WEIGHTS, Contestant, Results, Task
 from bench.shapes import LAYER
 
-BACKEND = os.environ.get("KERAS_BACKEND", "torch")
+INSTALLED = [name for name in ("torch", "tensorflow") if importlib.util.find_spec(name) is not None]
+BACKEND = os.environ.get("KERAS_BACKEND", "".join(INSTALLED[:1]))
 
 
 class Keras(Contestant):
@@ -16,11 +18,15 @@ class Keras(Contestant):
 
     name = f"Keras on {BACKEND}"
     library = "keras"
-    works = LAYER
+    works = LAYER if BACKEND in INSTALLED else ()
 
     def __init__(self, task: Task, threads: int) -> None:
         super().__init__(task, threads)
         os.environ.setdefault("KERAS_BACKEND", BACKEND)
+        if BACKEND == "tensorflow":
+            import tensorflow
+
+            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)  # before Keras starts it
         import keras
 
         self.backend = keras.backend.backend()
