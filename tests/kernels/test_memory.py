@@ -13,6 +13,8 @@ KEPT = {"lstm": 24, "gru": 20, "gru_reset_before": 20, "simple_rnn": 4}
 
 
 def forward(cell, batch, timesteps, features, units, dtype="float32", keep=True, sequences=False, **options):
+    """A call whose blocks are new: an idle one may be up to twice too large."""
+    _core.free_workspaces()
     facts = CELLS[cell]
     x = np.zeros((batch, timesteps, features), dtype)
     w = np.zeros((features, facts["input_gates"] * units), dtype)
@@ -27,7 +29,6 @@ def test_no_more_is_kept_for_backward_than_the_gates_and_states(cell, units):
     if cell not in KEPT:
         pytest.skip("no number is promised for this cell")
     batch, timesteps = 32, 100
-    _core.free_workspaces()  # an idle block may be up to twice too large
     _, _, cache = forward(cell, batch, timesteps, 8, units)
     # The gates are whole vectors of units, the first states are a step more, blocks of the pool whole pages.
     widest = 16
