@@ -7,11 +7,6 @@ Does not belong here: numbers that the table has not.
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
-
 from bench import rows
 from bench.rows import Row
 
@@ -19,7 +14,12 @@ COLORS = {"lstm": "tab:red", "gru": "tab:blue", "simple_rnn": "tab:green"}
 
 
 def draw(records: dict[Row, dict[str, Any]], facts: dict[str, Any], folder: Path) -> None:
-    """Save report.png and report.svg."""
+    """Save report.png and report.svg; raises ImportError without matplotlib."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
     shown = {row: found for row, found in records.items() if found["counts"] and "ratio" in found}
     if not shown:
         return

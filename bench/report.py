@@ -27,6 +27,7 @@ if __package__ in (None, ""):  # python bench/report.py
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from bench import machine, rows, shapes
+from bench.chart import draw
 from bench.rows import Row, chosen_rows
 
 FOLDER = machine.ROOT / "build" / "bench"
@@ -259,11 +260,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (options.output / "report.json").write_text(json.dumps(summary, indent=1))
     (options.output / "report.txt").write_text("\n".join(text) + "\n")
     try:
-        from bench.chart import draw
+        draw(records, facts, options.output)
     except ImportError:
         print("No chart: matplotlib is not installed.")
-    else:
-        draw(records, facts, options.output)
     print(f"\nSaved in {options.output}")
 
 
