@@ -120,13 +120,13 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   }
 
   /// acc += left times weights over `segments` panels of d sums, `length` elements of each.
-  template <int kRows>
-  TIMELOOM_INLINE void multiply_segments(V (&acc)[kRows][4], const Scalar* (&left)[kRows],
+  template <int kRows, int kVectors>
+  TIMELOOM_INLINE void multiply_segments(V (&acc)[kRows][kVectors], const Scalar* (&left)[kRows],
                                          const Scalar* weights, index length, index segments) const noexcept {
     for (index segment = 0; segment < segments; ++segment) {
       const Scalar* at[kRows];
       for (int i = 0; i < kRows; ++i) at[i] = left[i] + segment * panel_stride_;
-      multiply_add<kRows, 0, 4>(acc, at, weights, Shape::kColumns, length);
+      multiply_add<kRows, 0, kVectors>(acc, at, weights, Shape::kColumns, length);
       weights += length * Shape::kColumns;
     }
   }
@@ -158,28 +158,38 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       input_gradient_by_gate();
       return;
     }
+    for (index column = 0; column < Shape::column_panels(features_); ++column) {
+      if (features_ - column * Shape::kColumns <= V::kLanes) {
+        input_gradient_columns<1>(column);  // few features: the other three vectors would be empty
+      } else {
+        input_gradient_columns<4>(column);
+      }
+    }
+  }
+
+  /// dx of one panel of features, of which the first `kVectors` vectors hold any.
+  template <int kVectors>
+  void input_gradient_columns(index column) noexcept {
     constexpr index kSegment = Shape::kInputWidth;
     static_assert(kSegment > 0, "a cell whose sums take no input has no use");
     const index block = shared_.path.state_block / kSegment + 1;
     const Share share = share_of(count_, worker_);
-    for (index column = 0; column < Shape::column_panels(features_); ++column) {
-      const Scalar* weights = backward_.packed_transposed + Shape::transposed_input_offset(shared_.sizes) +
-                              column * Shape::transposed_input_panel(shared_.sizes);
-      for (index from = 0; from < panels_; from += block) {
-        const index to = from + block < panels_ ? from + block : panels_;
-        for_row_tiles<kProductRows>(share.end - share.begin, [&](auto rows, index tile) {
-          constexpr int kRows = decltype(rows)::value;
-          const index first = share.begin + tile;
-          V acc[kRows][4];
-          const Scalar* left[kRows];
-          for (int i = 0; i < kRows; ++i) {
-            left[i] = d_sums_of_chunk(from, first + i) + Shape::kInputBegin * V::kLanes;
-            load_columns(acc[i], first + i, column, from == 0);
-          }
-          multiply_segments(acc, left, weights + from * kSegment * Shape::kColumns, kSegment, to - from);
-          for (int i = 0; i < kRows; ++i) store_columns(acc[i], first + i, column);
-        });
-      }
+    const Scalar* weights = backward_.packed_transposed + Shape::transposed_input_offset(shared_.sizes) +
+                            column * Shape::transposed_input_panel(shared_.sizes);
+    for (index from = 0; from < panels_; from += block) {
+      const index to = from + block < panels_ ? from + block : panels_;
+      for_row_tiles<tile_rows<V>(kVectors)>(share.end - share.begin, [&](auto rows, index tile) {
+        constexpr int kRows = decltype(rows)::value;
+        const index first = share.begin + tile;
+        V acc[kRows][kVectors];
+        const Scalar* left[kRows];
+        for (int i = 0; i < kRows; ++i) {
+          left[i] = d_sums_of_chunk(from, first + i) + Shape::kInputBegin * V::kLanes;
+          load_columns(acc[i], first + i, column, from == 0);
+        }
+        multiply_segments(acc, left, weights + from * kSegment * Shape::kColumns, kSegment, to - from);
+        for (int i = 0; i < kRows; ++i) store_columns(acc[i], first + i, column);
+      });
     }
   }
 
@@ -215,16 +225,18 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
     }
   }
 
-  TIMELOOM_INLINE void load_columns(V (&acc)[4], index at, index column, bool fresh) const noexcept {
+  template <int kVectors>
+  TIMELOOM_INLINE void load_columns(V (&acc)[kVectors], index at, index column, bool fresh) const noexcept {
     TIMELOOM_UNROLL
-    for (int v = 0; v < 4; ++v) {
+    for (int v = 0; v < kVectors; ++v) {
       const index feature = column * Shape::kColumns + v * V::kLanes;
       acc[v] = fresh ? V::zero() : load_lanes<V>(d_input(at) + feature, features_ - feature);
     }
   }
-  TIMELOOM_INLINE void store_columns(const V (&acc)[4], index at, index column) const noexcept {
+  template <int kVectors>
+  TIMELOOM_INLINE void store_columns(const V (&acc)[kVectors], index at, index column) const noexcept {
     TIMELOOM_UNROLL
-    for (int v = 0; v < 4; ++v) {
+    for (int v = 0; v < kVectors; ++v) {
       const index feature = column * Shape::kColumns + v * V::kLanes;
       store_lanes(acc[v], d_input(at) + feature, features_ - feature);
     }
