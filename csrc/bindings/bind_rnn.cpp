@@ -6,35 +6,35 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "bindings/fast_call.h"
 #include "bindings/rnn_call.h"
 #include "runtime/isa.h"
 
 namespace timeloom {
 namespace {
 
+/// The cell of this name; those of both element types stand in the same order.
 template <class Scalar>
-const RnnKernels<Scalar>& cell_kernels(const KernelTable& table, const std::string& name) {
+const RnnKernels<Scalar>& cell_kernels(const KernelTable& table, std::string_view name) {
   const Kernels<Scalar>& kernels = kernels_of<Scalar>(table);
-  std::string names;
   for (int i = 0; i < kernels.cell_count; ++i) {
     if (name == kernels.cells[i].info->name) return kernels.cells[i];
+  }
+  std::string names;
+  for (int i = 0; i < kernels.cell_count; ++i) {
     names += (i == 0 ? "" : ", ") + std::string(kernels.cells[i].info->name);
   }
-  refuse("cell", "one of " + names, "'" + name + "'");
+  refuse("cell", "one of " + names, "'" + std::string(name) + "'");
 }
 
-template <class Scalar>
-py::array_t<Scalar> empty_array(std::vector<index> shape) {
-  return py::array_t<Scalar>(std::move(shape));
-}
-
-PlanRequest checked_request(int threads, const std::string& path, index state_block) {
+PlanRequest checked_request(long long threads, std::string_view path, index state_block) {
   if (state_block < 0)
     refuse("_k_block", "0 (the default) or a positive integer", std::to_string(state_block));
-  return {checked_thread_count(threads, "_threads"), path, state_block};
+  return {checked_thread_count(threads, "_threads"), std::string(path), state_block};
 }
 
 /// Nanoseconds of a call over `rows` rows of inputs on one thread, roughly.
@@ -43,95 +43,204 @@ double work_of(const CellInfo& info, index rows, index features, index units) {
          static_cast<double>(info.input_gates * features + info.state_gates * units) / 30.0;
 }
 
-/// The shape of `inputs` with another last axis.
-std::vector<index> with_width(const py::array& inputs, index width) {
-  std::vector<index> shape = shape_of(inputs);
-  shape.back() = width;
-  return shape;
-}
+/// The arguments of rnn_forward in their order.
+enum ForwardArgument {
+  kCell,
+  kInputs,
+  kKernel,
+  kRecurrentKernel,
+  kBias,
+  kInitialStates,
+  kActivation,
+  kRecurrentActivation,
+  kGoBackwards,
+  kReturnSequences,
+  kKeep,
+  kWeights,
+  kCopies,
+  kMask,
+  kLengths,
+  kZeroOutputForMask,
+  kKeepTimeOrder,
+  kInputDropout,
+  kRecurrentDropout,
+  kZoneout,
+  kThreads,
+  kIsa,
+  kPath,
+  kKBlock,
+  kForwardArguments
+};
+
+Signature<kForwardArguments> forward_signature{"rnn_forward",
+                                               kKeep + 1,
+                                               kMask,
+                                               {"cell",
+                                                "inputs",
+                                                "kernel",
+                                                "recurrent_kernel",
+                                                "bias",
+                                                "initial_states",
+                                                "activation",
+                                                "recurrent_activation",
+                                                "go_backwards",
+                                                "return_sequences",
+                                                "keep",
+                                                "weights",
+                                                "copies",
+                                                "mask",
+                                                "lengths",
+                                                "zero_output_for_mask",
+                                                "keep_time_order",
+                                                "input_dropout",
+                                                "recurrent_dropout",
+                                                "zoneout",
+                                                "_threads",
+                                                "_isa",
+                                                "_path",
+                                                "_k_block"}};
+
+constexpr const char* kForwardText =
+    "rnn_forward(cell: str, inputs: object, kernel: object, recurrent_kernel: object, bias: object, "
+    "initial_states: object, activation: str, recurrent_activation: str, go_backwards: bool, "
+    "return_sequences: bool, keep: bool, weights: PackedWeights | None = None, copies: bool = False, *, "
+    "mask: object = None, lengths: object = None, zero_output_for_mask: bool = False, "
+    "keep_time_order: bool = False, input_dropout: object = None, recurrent_dropout: object = None, "
+    "zoneout: object = None, _threads: int = 0, _isa: str = '', _path: str = '', _k_block: int = 0) -> "
+    "tuple\n"
+    "\n"
+    "Runs a cell over inputs [B, T, F], or over packed ones [sum(lengths), F]. Returns (outputs [B, T, U], "
+    "[sum(lengths), U] or [B, U], final states, cache or None). With `weights` they are packed once for all "
+    "calls until it is closed; with `copies` arrays of another layout are copied, else refused.";
+
+using ForwardValues = PyObject* [kForwardArguments];
+
+py::handle or_none(PyObject* object) { return object ? object : Py_None; }
 
 template <class Scalar>
-py::tuple forward(const std::string& cell, const py::array& inputs, const py::object& kernel_object,
-                  const py::object& recurrent_object, const py::object& bias_object,
-                  const py::object& initial_object, const std::string& activation,
-                  const std::string& recurrent_activation, bool go_backwards, bool return_sequences,
-                  bool keep, const Options& options, const PlanRequest& request, const std::string& isa) {
+py::object forward(const py::array& inputs, const ForwardValues& values) {
   constexpr ElementType type = sizeof(Scalar) == 4 ? ElementType::float32 : ElementType::float64;
-  const KernelTable& table = table_for(isa.c_str());
-  auto cache = std::make_unique<RnnCache>();
+  const PlanRequest request =
+      checked_request(checked_integer(values[kThreads], "_threads"),
+                      values[kPath] ? checked_text(values[kPath], "_path") : std::string_view(),
+                      static_cast<index>(checked_integer(values[kKBlock], "_k_block")));
+  const KernelTable& table =
+      values[kIsa] ? table_for(std::string(checked_text(values[kIsa], "_isa")).c_str()) : active_table();
+  const bool copies = checked_flag(values[kCopies], "copies");
+  const bool keep = checked_flag(values[kKeep], "keep");
+  const bool return_sequences = checked_flag(values[kReturnSequences], "return_sequences");
+  const Options options{or_none(values[kMask]),
+                        or_none(values[kLengths]),
+                        checked_flag(values[kZeroOutputForMask], "zero_output_for_mask"),
+                        checked_flag(values[kKeepTimeOrder], "keep_time_order"),
+                        or_none(values[kInputDropout]),
+                        or_none(values[kRecurrentDropout]),
+                        or_none(values[kZoneout])};
+
+  std::unique_ptr<RnnCache> kept_cache;  // without a gradient nothing outlives this call
+  std::optional<RnnCache> own_cache;
+  if (keep) kept_cache = std::make_unique<RnnCache>();
+  RnnCache& cache = keep ? *kept_cache : own_cache.emplace();
   RecurrentCall<Scalar> call{};
-  call.cell = &cell_kernels<Scalar>(table, cell);
+  call.cell = &cell_kernels<Scalar>(table, checked_text(values[kCell], "cell"));
   const CellInfo& info = *call.cell->info;
-  const auto take = [&](const py::object& object, std::string_view argument,
+  const auto take = [&](py::handle object, std::string_view argument,
                         std::initializer_list<index> shape) -> const Scalar* {
     if (object.is_none()) return nullptr;
-    cache->arrays.push_back(shaped_array(object, argument, type, shape));
-    return data_of<Scalar>(cache->arrays.back());
+    py::array array = shaped_array(object, argument, type, shape, copies);
+    const Scalar* data = data_of<Scalar>(array);
+    cache.hold(std::move(array));
+    return data;
   };
 
-  call.timesteps = checked_timesteps(inputs, options, *cache);
-  call.timesteps.go_backwards = go_backwards;
+  call.timesteps = checked_timesteps(inputs, options, cache);
+  call.timesteps.go_backwards = checked_flag(values[kGoBackwards], "go_backwards");
   call.timesteps.keep_time_order = options.keep_time_order;
   call.zero_masked_outputs = options.zero_output_for_mask;
   const index batch = call.timesteps.batch;
   call.features = inputs.shape(inputs.ndim() - 1);
   if (call.features == 0) refuse("inputs", "at least one feature", "shape " + shape_text(shape_of(inputs)));
-  const py::array recurrent = checked_array(recurrent_object, "recurrent_kernel", type);
+  const py::array recurrent = checked_array(values[kRecurrentKernel], "recurrent_kernel", type, copies);
   check_rank(recurrent, "recurrent_kernel", 2);
   call.units = recurrent.shape(0);
   const index units = call.units;
   if (units == 0) refuse("recurrent_kernel", "at least one unit", "shape " + shape_text(shape_of(recurrent)));
-  cache->arrays.push_back(inputs);
+  cache.hold(inputs);
   call.inputs = data_of<Scalar>(inputs);
   call.recurrent_kernel = take(recurrent, "recurrent_kernel", {units, info.state_gates * units});
-  call.kernel = take(kernel_object, "kernel", {call.features, info.input_gates * units});
+  call.kernel = take(values[kKernel], "kernel", {call.features, info.input_gates * units});
   if (!call.kernel) refuse_type("kernel", "a NumPy array", "NoneType");
-  cache->has_bias = !bias_object.is_none();
+  cache.has_bias = values[kBias] != Py_None;
   const index width = std::max(info.input_gates, info.state_gates) * units;
-  call.bias = info.bias_rows == 1 ? take(bias_object, "bias", {width})
-                                  : take(bias_object, "bias", {info.bias_rows, width});
-  if (!initial_object.is_none()) {
-    const py::tuple initial = checked_tuple(initial_object, "initial_states", info.states);
+  call.bias = info.bias_rows == 1 ? take(values[kBias], "bias", {width})
+                                  : take(values[kBias], "bias", {info.bias_rows, width});
+  if (values[kInitialStates] != Py_None) {
+    static_assert(kMaxStates == 2);
+    constexpr std::string_view kNames[] = {"initial_states[0]", "initial_states[1]"};
+    const py::tuple initial = checked_tuple(values[kInitialStates], "initial_states", info.states);
     for (int which = 0; which < info.states; ++which) {
-      call.initial[which] =
-          take(initial[which], "initial_states[" + std::to_string(which) + "]", {batch, units});
+      call.initial[which] = take(PyTuple_GET_ITEM(initial.ptr(), which), kNames[which], {batch, units});
     }
   }
   call.input_dropout = take(options.input_dropout, "input_dropout", {info.input_gates, batch, call.features});
   call.recurrent_dropout =
       take(options.recurrent_dropout, "recurrent_dropout", {info.state_gates, batch, units});
-  const std::vector<index> sequence_shape = with_width(inputs, units);
-  take_zoneout(options.zoneout, info, type, sequence_shape, call, *cache);
-  call.activation = checked_activation(activation, "activation");
-  call.recurrent_activation = checked_activation(recurrent_activation, "recurrent_activation");
+  const Shape last_shape{{batch, units}, 2};
+  const Shape inputs_shape = inputs.ndim() == 3
+                                 ? Shape{{inputs.shape(0), inputs.shape(1), inputs.shape(2)}, 3}
+                                 : Shape{{inputs.shape(0), inputs.shape(1)}, 2};
+  Shape sequence_shape = inputs_shape;
+  sequence_shape.sizes[sequence_shape.axes - 1] = units;
+  take_zoneout(options.zoneout, info, type, sequence_shape, call, cache);
+  call.activation = checked_activation(checked_text(values[kActivation], "activation"), "activation");
+  call.recurrent_activation = checked_activation(
+      checked_text(values[kRecurrentActivation], "recurrent_activation"), "recurrent_activation");
+  if (values[kWeights] && values[kWeights] != Py_None) {
+    cache.weights = py::cast<std::shared_ptr<PackedWeights>>(py::handle(values[kWeights]));
+  }
 
-  py::array_t<Scalar> outputs =
-      empty_array<Scalar>(return_sequences ? sequence_shape : std::vector<index>{batch, units});
+  cache.outputs_shape = return_sequences ? sequence_shape : last_shape;
+  py::array outputs = empty_array(type, cache.outputs_shape);
+  auto* const written = static_cast<Scalar*>(outputs.mutable_data());
   py::tuple states(info.states);
   Scalar* final_states[kMaxStates] = {};
   for (int which = 0; which < info.states; ++which) {
-    py::array_t<Scalar> state = empty_array<Scalar>({batch, units});
-    final_states[which] = state.mutable_data();
-    states[which] = std::move(state);
+    py::array state = empty_array(type, last_shape);
+    final_states[which] = static_cast<Scalar*>(state.mutable_data());
+    PyTuple_SET_ITEM(states.ptr(), which, state.release().ptr());
   }
   RecurrentMemory<Scalar> memory{};
-  Scalar* sequence = return_sequences ? outputs.mutable_data() : nullptr;
-  Scalar* last = return_sequences ? nullptr : outputs.mutable_data();
+  PackedForm<Scalar> packed(cache.weights.get(), call, false);
+  const Packing<Scalar> packing = packed.packing();
   without_gil(work_of(info, inputs.size() / call.features, call.features, units), [&] {
-    recurrent_forward(call, sequence, last, final_states, keep ? &memory : nullptr, request);
+    recurrent_forward(call, return_sequences ? written : nullptr, return_sequences ? nullptr : written,
+                      final_states, keep ? &memory : nullptr, request, packing);
   });
+  packed.keep();
   py::object kept = py::none();
   if (keep) {
-    cache->type = type;
-    cache->inputs_shape = shape_of(inputs);
-    cache->outputs_shape = shape_of(outputs);
-    cache->arrays.push_back(outputs);
-    cache->return_sequences = return_sequences;
-    cache->call = call;
-    cache->memory = std::move(memory);
-    kept = py::cast(std::move(cache));
+    cache.type = type;
+    cache.inputs_shape = inputs_shape;
+    cache.hold(outputs);
+    cache.return_sequences = return_sequences;
+    cache.call = call;
+    cache.memory = std::move(memory);
+    kept = py::cast(std::move(kept_cache));
   }
-  return py::make_tuple(outputs, states, kept);
+  PyObject* const results = PyTuple_Pack(3, outputs.ptr(), states.ptr(), kept.ptr());
+  if (!results) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(results);
+}
+
+PyObject* rnn_forward(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
+  return guarded([&]() -> py::object {
+    ForwardValues values = {};
+    forward_signature.read(arguments, count, keywords, values);
+    const py::array inputs =
+        checked_array(values[kInputs], "inputs", checked_flag(values[kCopies], "copies"));
+    return with_scalar(element_type(inputs),
+                       [&](auto scalar) { return forward<decltype(scalar)>(inputs, values); });
+  });
 }
 
 template <class Scalar>
@@ -156,39 +265,40 @@ py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object,
     const py::tuple d_states = checked_tuple(d_states_object, "d_states", info.states);
     for (int which = 0; which < info.states; ++which) {
       if (d_states[which].is_none()) continue;
-      d_final_arrays.push_back(shaped_array(d_states[which], "d_states[" + std::to_string(which) + "]",
-                                            cache.type, {batch, units}));
+      d_final_arrays.push_back(shaped_array(py::object(d_states[which]),
+                                            "d_states[" + std::to_string(which) + "]", cache.type,
+                                            {batch, units}));
       d_final[which] = data_of<Scalar>(d_final_arrays.back());
     }
   }
 
   RecurrentGradients<Scalar> gradients{};
   const index gates = std::max(info.input_gates, info.state_gates);
-  auto d_kernel = empty_array<Scalar>({call.features, info.input_gates * units});
-  auto d_recurrent = empty_array<Scalar>({units, info.state_gates * units});
-  gradients.d_kernel = d_kernel.mutable_data();
-  gradients.d_recurrent_kernel = d_recurrent.mutable_data();
+  const auto fresh = [&](const Shape& shape, Scalar*& data) {
+    py::array array = empty_array(cache.type, shape);
+    data = static_cast<Scalar*>(array.mutable_data());
+    return array;
+  };
+  py::array d_kernel = fresh({{call.features, info.input_gates * units}, 2}, gradients.d_kernel);
+  py::array d_recurrent = fresh({{units, info.state_gates * units}, 2}, gradients.d_recurrent_kernel);
   py::object d_inputs = py::none();
   py::object d_bias = py::none();
-  if (need_inputs) {
-    auto array = empty_array<Scalar>(cache.inputs_shape);
-    gradients.d_inputs = array.mutable_data();
-    d_inputs = std::move(array);
-  }
+  if (need_inputs) d_inputs = fresh(cache.inputs_shape, gradients.d_inputs);
   if (cache.has_bias) {
-    auto array = info.bias_rows == 1 ? empty_array<Scalar>({gates * units})
-                                     : empty_array<Scalar>({info.bias_rows, gates * units});
-    gradients.d_bias = array.mutable_data();
-    d_bias = std::move(array);
+    d_bias =
+        fresh(info.bias_rows == 1 ? Shape{{gates * units}, 1} : Shape{{info.bias_rows, gates * units}, 2},
+              gradients.d_bias);
   }
   py::tuple d_initial(info.states);
   for (int which = 0; which < info.states; ++which) {
-    auto array = empty_array<Scalar>({batch, units});
-    gradients.d_initial[which] = array.mutable_data();
-    d_initial[which] = std::move(array);
+    d_initial[which] = fresh({{batch, units}, 2}, gradients.d_initial[which]);
   }
-  without_gil(work_of(info, memory.rows->total(), call.features, units),
-              [&] { recurrent_backward(call, memory, d_sequence, d_last, d_final, gradients, request); });
+  PackedForm<Scalar> packed(cache.weights.get(), call, true);
+  const Packing<Scalar> packing = packed.packing();
+  without_gil(work_of(info, memory.rows->total(), call.features, units), [&] {
+    recurrent_backward(call, memory, d_sequence, d_last, d_final, gradients, request, packing);
+  });
+  packed.keep();
   return py::make_tuple(d_inputs, d_kernel, d_recurrent, d_bias, d_initial);
 }
 
@@ -228,35 +338,18 @@ void bind_rnn(py::module_& module) {
       "rnn_paths",
       [] { return std::vector<std::string>(std::begin(rnn_path_names), std::end(rnn_path_names)); },
       "Names that _path takes.");
-  module.def(
-      "rnn_forward",
-      [](const std::string& cell, const py::object& inputs_object, const py::object& kernel,
-         const py::object& recurrent_kernel, const py::object& bias, const py::object& initial_states,
-         const std::string& activation, const std::string& recurrent_activation, bool go_backwards,
-         bool return_sequences, bool keep, const py::object& mask, const py::object& lengths,
-         bool zero_output_for_mask, bool keep_time_order, const py::object& input_dropout,
-         const py::object& recurrent_dropout, const py::object& zoneout, int threads, const std::string& isa,
-         const std::string& path, index k_block) {
-        const py::array inputs = checked_array(inputs_object, "inputs");
-        const Options options{
-            mask, lengths, zero_output_for_mask, keep_time_order, input_dropout, recurrent_dropout, zoneout};
-        const PlanRequest request = checked_request(threads, path, k_block);
-        return with_scalar(element_type(inputs), [&](auto scalar) {
-          return forward<decltype(scalar)>(cell, inputs, kernel, recurrent_kernel, bias, initial_states,
-                                           activation, recurrent_activation, go_backwards, return_sequences,
-                                           keep, options, request, isa);
-        });
-      },
-      py::arg("cell"), py::arg("inputs"), py::arg("kernel"), py::arg("recurrent_kernel"), py::arg("bias"),
-      py::arg("initial_states"), py::arg("activation"), py::arg("recurrent_activation"),
-      py::arg("go_backwards").noconvert(), py::arg("return_sequences").noconvert(),
-      py::arg("keep").noconvert(), py::kw_only(), py::arg("mask") = py::none(),
-      py::arg("lengths") = py::none(), py::arg("zero_output_for_mask").noconvert() = false,
-      py::arg("keep_time_order").noconvert() = false, py::arg("input_dropout") = py::none(),
-      py::arg("recurrent_dropout") = py::none(), py::arg("zoneout") = py::none(), py::arg("_threads") = 0,
-      py::arg("_isa") = "", py::arg("_path") = "", py::arg("_k_block") = 0,
-      "Runs a cell over inputs [B, T, F], or over packed ones [sum(lengths), F]. Returns (outputs [B, T, U], "
-      "[sum(lengths), U] or [B, U], final states, cache or None).");
+  py::class_<PackedWeights, std::shared_ptr<PackedWeights>>(
+      module, "PackedWeights",
+      "The weights of one cell as the kernels read them, packed by the first call that takes this object.")
+      .def(py::init<>())
+      .def("close", &PackedWeights::close, "The weights change: forget them and take nothing any more.")
+      .def_property_readonly("nbytes", &PackedWeights::bytes);
+  static PyMethodDef forward_method = {
+      "rnn_forward", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&rnn_forward)),
+      METH_FASTCALL | METH_KEYWORDS, kForwardText};
+  const py::str name = module.attr("__name__");
+  module.attr("rnn_forward") =
+      py::reinterpret_steal<py::object>(PyCFunction_NewEx(&forward_method, module.ptr(), name.ptr()));
   module.def(
       "rnn_backward",
       [](const RnnCache& cache, const py::object& d_outputs, const py::object& d_states, bool need_inputs,

@@ -7,6 +7,7 @@
 #include <pybind11/pybind11.h>
 
 #include <initializer_list>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,17 +54,51 @@ inline std::vector<index> shape_of(const py::array& array) {
   return {array.shape(), array.shape() + array.ndim()};
 }
 
+/// NumPy's one object for this element type in native byte order. Borrowed.
+inline PyObject* descriptor_of(ElementType type) {
+  static PyObject* const float32 = py::dtype::of<float>().release().ptr();
+  static PyObject* const float64 = py::dtype::of<double>().release().ptr();
+  return type == ElementType::float32 ? float32 : float64;
+}
+
+/// A fresh array whose elements hold anything.
+template <class Sizes>
+py::array empty_array(ElementType type, const Sizes& sizes) {
+  const auto& numpy = py::detail::npy_api::get();
+  PyObject* const descriptor = descriptor_of(type);
+  Py_INCREF(descriptor);  // taken over by the call
+  PyObject* const made =
+      numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, descriptor, static_cast<int>(sizes.size()),
+                                  std::data(sizes), nullptr, nullptr, 0, nullptr);
+  if (!made) throw py::error_already_set();
+  return py::reinterpret_steal<py::array>(made);
+}
+
 /// `object` as an array of float32 or float64 in native byte order, C-contiguous and aligned; TypeError for
-/// anything but such an element type, ValueError for another layout. Nothing is copied or converted.
-inline py::array checked_array(py::handle object, std::string_view argument) {
+/// anything but such an element type, ValueError for another layout. Nothing is copied or converted, unless
+/// `copies`: then an array of another layout is copied.
+inline py::array checked_array(py::handle object, std::string_view argument, bool copies = false) {
   if (!py::isinstance<py::array>(object)) {
     refuse_type(argument, "a NumPy array", Py_TYPE(object.ptr())->tp_name);
   }
   auto array = py::reinterpret_borrow<py::array>(object);
+  constexpr int kLayout = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((array.flags() & kLayout) == kLayout) {
+    PyObject* const descriptor = py::detail::array_proxy(array.ptr())->descr;
+    if (descriptor == descriptor_of(ElementType::float32) ||
+        descriptor == descriptor_of(ElementType::float64))
+      return array;
+  }
   const py::dtype type = array.dtype();
   const bool is_float = type.kind() == 'f' && (type.itemsize() == 4 || type.itemsize() == 8);
   if (!is_float || type.byteorder() != '=') {
     refuse_type(argument, "dtype float32 or float64", std::string(py::str(type)));
+  }
+  if (copies && (array.flags() & kLayout) != kLayout) {
+    PyObject* const copy =
+        py::detail::npy_api::get().PyArray_FromAny_(array.ptr(), nullptr, 0, 0, kLayout, nullptr);
+    if (!copy) throw py::error_already_set();
+    return py::reinterpret_steal<py::array>(copy);
   }
   if (!(array.flags() & py::array::c_style)) {
     refuse(argument, "a C-contiguous array",
@@ -81,8 +116,9 @@ inline ElementType element_type(const py::array& array) {
 }
 
 /// As above, and the element type must be `type`.
-inline py::array checked_array(py::handle object, std::string_view argument, ElementType type) {
-  py::array array = checked_array(object, argument);
+inline py::array checked_array(py::handle object, std::string_view argument, ElementType type,
+                               bool copies = false) {
+  py::array array = checked_array(object, argument, copies);
   if (element_type(array) != type) {
     refuse_type(argument, std::string("dtype ") + name_of(type), name_of(element_type(array)));
   }
@@ -104,7 +140,7 @@ void check_shape(const py::array& array, std::string_view argument, const Sizes&
 
 inline void check_shape(const py::array& array, std::string_view argument,
                         std::initializer_list<index> sizes) {
-  check_shape(array, argument, std::vector<index>(sizes));
+  check_shape<std::initializer_list<index>>(array, argument, sizes);
 }
 
 inline void check_rank(const py::array& array, std::string_view argument, index rank) {
@@ -119,7 +155,7 @@ inline void check_writable(const py::array& array, std::string_view argument) {
 }
 
 /// The activation of this name.
-inline Activation checked_activation(const std::string& name, std::string_view argument) {
+inline Activation checked_activation(std::string_view name, std::string_view argument) {
 #define TIMELOOM_NAMED(kind) \
   if (name == #kind) return Activation::kind;
   TIMELOOM_ACTIVATIONS(TIMELOOM_NAMED)
@@ -128,7 +164,7 @@ inline Activation checked_activation(const std::string& name, std::string_view a
 #define TIMELOOM_LISTED(kind) names += names.empty() ? #kind : ", " #kind;
   TIMELOOM_ACTIVATIONS(TIMELOOM_LISTED)
 #undef TIMELOOM_LISTED
-  refuse(argument, "one of " + names, "'" + name + "'");
+  refuse(argument, "one of " + names, "'" + std::string(name) + "'");
 }
 
 /// The name of an activation.

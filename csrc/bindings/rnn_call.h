@@ -2,17 +2,31 @@
 // kernels rely on it. Belongs here: RnnCache and these checks. Does not: the calls themselves (bind_rnn.cpp).
 #pragma once
 
-#include <pybind11/stl.h>
-
+#include <array>
 #include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "bindings/checks.h"
+#include "bindings/packed_weights.h"
 #include "runtime/recurrent.h"
 
 namespace timeloom {
+
+/// Lengths of up to three axes.
+struct Shape {
+  index sizes[3];
+  index axes;
+
+  std::size_t size() const { return static_cast<std::size_t>(axes); }
+  const index* data() const { return sizes; }
+  const index* begin() const { return sizes; }
+  const index* end() const { return sizes + axes; }
+};
+
+/// inputs, kernel, recurrent_kernel, bias, two sorts of factors, outputs; initial states and zoneout.
+constexpr std::size_t kMostArrays = 7 + 2 * kMaxStates;
 
 /// What forward gives to backward: the call, the arrays it points into, and what was kept. Opaque in Python,
 /// never changed.
@@ -20,30 +34,36 @@ struct RnnCache {
   ElementType type;
   bool return_sequences;
   bool has_bias;
-  std::vector<index> inputs_shape;
-  std::vector<index> outputs_shape;
-  std::vector<py::array> arrays;    // keeps the memory of the call alive
-  std::vector<unsigned char> mask;  // copies: the caller may change the arrays while the kernels run
+  Shape inputs_shape;
+  Shape outputs_shape;
+  std::array<py::object, kMostArrays> arrays;  // keeps the memory of the call alive
+  std::size_t array_count = 0;
+  std::shared_ptr<PackedWeights> weights;  // or null
+  std::vector<unsigned char> mask;         // copies: the caller may change the arrays while the kernels run
   std::vector<std::int64_t> lengths;
   std::variant<RecurrentCall<float>, RecurrentCall<double>> call;
   std::variant<RecurrentMemory<float>, RecurrentMemory<double>> memory;
+
+  void hold(py::object array) { arrays[array_count++] = std::move(array); }
 };
 
-inline py::array shaped_array(const py::object& object, std::string_view argument, ElementType type,
-                              std::initializer_list<index> shape) {
-  py::array array = checked_array(object, argument, type);
+inline py::array shaped_array(py::handle object, std::string_view argument, ElementType type,
+                              std::initializer_list<index> shape, bool copies = false) {
+  py::array array = checked_array(object, argument, type, copies);
   check_shape(array, argument, shape);
   return array;
 }
 
 /// `count` arrays, or None in place of any.
-inline py::tuple checked_tuple(const py::object& object, std::string_view argument, int count) {
-  const std::string expected = std::to_string(count) + (count == 1 ? " array" : " arrays") + " or None";
+inline py::tuple checked_tuple(py::handle object, std::string_view argument, int count) {
+  const auto expected = [count] {
+    return std::to_string(count) + (count == 1 ? " array" : " arrays") + " or None";
+  };
   if (!py::isinstance<py::sequence>(object)) {
-    refuse_type(argument, "a sequence of " + expected, Py_TYPE(object.ptr())->tp_name);
+    refuse_type(argument, "a sequence of " + expected(), Py_TYPE(object.ptr())->tp_name);
   }
-  py::tuple items(object);
-  if (static_cast<int>(items.size()) != count) refuse(argument, expected, std::to_string(items.size()));
+  py::tuple items(py::reinterpret_borrow<py::object>(object));
+  if (static_cast<int>(items.size()) != count) refuse(argument, expected(), std::to_string(items.size()));
   return items;
 }
 
@@ -54,17 +74,17 @@ const Scalar* data_of(const py::array& array) {
 
 /// The options of rnn_forward that most calls leave at their defaults.
 struct Options {
-  py::object mask;
-  py::object lengths;
+  py::handle mask;  // None as those below
+  py::handle lengths;
   bool zero_output_for_mask;
   bool keep_time_order;
-  py::object input_dropout;
-  py::object recurrent_dropout;
-  py::object zoneout;
+  py::handle input_dropout;
+  py::handle recurrent_dropout;
+  py::handle zoneout;
 };
 
 /// A C-contiguous array of one axis or two with this kind of dtype and this item size.
-inline py::array checked_table(const py::object& object, std::string_view argument, std::string_view kinds,
+inline py::array checked_table(py::handle object, std::string_view argument, std::string_view kinds,
                                index itemsize, std::string_view expected) {
   if (!py::isinstance<py::array>(object)) {
     refuse_type(argument, expected, Py_TYPE(object.ptr())->tp_name);
@@ -135,8 +155,8 @@ inline Timesteps checked_timesteps(const py::array& inputs, const Options& optio
 
 /// Zoneout: one entry per state, each None, a rate or an array laid out as the outputs of every timestep.
 template <class Scalar>
-void take_zoneout(const py::object& object, const CellInfo& info, ElementType type,
-                  const std::vector<index>& shape, RecurrentCall<Scalar>& call, RnnCache& cache) {
+void take_zoneout(py::handle object, const CellInfo& info, ElementType type, const Shape& shape,
+                  RecurrentCall<Scalar>& call, RnnCache& cache) {
   if (object.is_none()) return;
   const py::tuple parts = checked_tuple(object, "zoneout", info.states);
   for (int which = 0; which < info.states; ++which) {
@@ -147,7 +167,7 @@ void take_zoneout(const py::object& object, const CellInfo& info, ElementType ty
       py::array array = checked_array(part, argument, type);
       check_shape(array, argument, shape);
       call.zoneout[which] = data_of<Scalar>(array);
-      cache.arrays.push_back(std::move(array));
+      cache.hold(std::move(array));
       continue;
     }
     if (!py::isinstance<py::float_>(part)) {

@@ -1,6 +1,7 @@
 #include "runtime/recurrent.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "runtime/masked_outputs.h"
 #include "runtime/parallel.h"
@@ -35,12 +36,12 @@ SequenceView<Scalar> walk(Scalar* data, index timesteps, index width, bool backw
 template <typename Scalar>
 class InPlanOrder {
  public:
-  explicit InPlanOrder(const SequenceRows& rows) : rows_(rows) {}
+  InPlanOrder(const SequenceRows& rows, Scratch& scratch) : rows_(rows), scratch_(scratch) {}
 
-  /// `groups` times [batch, width]; null stays null. The result lives as long as this object.
+  /// `groups` times [batch, width]; null stays null. The result lives as long as the scratch.
   const Scalar* operator()(const Scalar* source, index groups, index width) {
     if (!source || rows_.dense()) return source;
-    Scalar* target = take(groups * rows_.batch() * width);
+    Scalar* target = scratch_.template take<Scalar>(groups * rows_.batch() * width);
     for (index group = 0; group < groups; ++group) {
       for (index place = 0; place < rows_.batch(); ++place) {
         std::copy_n(source + (group * rows_.batch() + rows_.row_of(place)) * width, width,
@@ -52,7 +53,7 @@ class InPlanOrder {
 
   const Scalar* zeros(index width) {
     if (!zeros_) {
-      Scalar* fresh = take(rows_.batch() * width);
+      Scalar* fresh = scratch_.template take<Scalar>(rows_.batch() * width);
       std::fill_n(fresh, rows_.batch() * width, Scalar(0));
       zeros_ = fresh;
     }
@@ -60,14 +61,8 @@ class InPlanOrder {
   }
 
  private:
-  Scalar* take(index count) {
-    held_[taken_] = workspace_of<Scalar>(count);
-    return held_[taken_++].template as<Scalar>();
-  }
-
   const SequenceRows& rows_;
-  Workspace held_[2 * kMaxStates + 3];  // initial and final states, two sorts of factors, zeros
-  int taken_ = 0;
+  Scratch& scratch_;
   const Scalar* zeros_ = nullptr;
 };
 
@@ -96,12 +91,6 @@ RnnCall<Scalar> shared_call(const RecurrentCall<Scalar>& call, const SequenceRow
   return shared;
 }
 
-/// Whether the gates have operands of their own.
-template <typename Scalar>
-bool by_gate(const RecurrentCall<Scalar>& call) {
-  return call.input_dropout || call.recurrent_dropout;
-}
-
 template <typename Scalar>
 RecurrentTraits traits_of(const RecurrentCall<Scalar>& call, bool zoned) {
   return {call.features,
@@ -120,6 +109,15 @@ const Scalar* last_output(const SequenceRows& rows, const SequenceView<const Sca
   if (rows.dense()) return outputs.data + place * outputs.row_stride + step % ring * outputs.step_stride;
   const index packed = rows.plan().step_begin[step] + place;
   return outputs.data + (output_row ? output_row[packed] : packed) * units;
+}
+
+/// Where a call packs its weights; null if they are ready.
+template <typename Scalar>
+Scalar* room_to_pack(const Packing<Scalar>& packed, index count, Scratch& scratch) {
+  if (packed.ready) return nullptr;
+  if (!packed.made) return scratch.take<Scalar>(count);
+  *packed.made = workspace_of<Scalar>(count);
+  return packed.made->template as<Scalar>();
 }
 
 /// The gradient of the last output is one of the final state, unless that output is zero.
@@ -141,27 +139,37 @@ void add_last_gradient(const RecurrentCall<Scalar>& call, const SequenceRows& ro
 template <typename Scalar>
 void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scalar* last,
                        Scalar* const (&final_states)[kMaxStates], RecurrentMemory<Scalar>* memory,
-                       const PlanRequest& request) {
+                       const PlanRequest& request, const Packing<Scalar>& packed) {
   const CellInfo& info = *call.cell->info;
   const bool keep = memory != nullptr;
-  RecurrentMemory<Scalar> scratch;
-  RecurrentMemory<Scalar>& held = keep ? *memory : scratch;
-  held.rows = std::make_shared<const SequenceRows>(call.timesteps);
-  const SequenceRows& rows = *held.rows;
+  std::optional<SequenceRows> own_rows;
+  if (keep) {
+    memory->rows = std::make_shared<const SequenceRows>(call.timesteps);
+  } else {
+    own_rows.emplace(call.timesteps);
+  }
+  const SequenceRows& rows = keep ? *memory->rows : *own_rows;
   const index batch = rows.batch();
   const index units = call.units;
   const RnnSizes sizes{batch, rows.steps(), call.features, units};
-  const RnnPlan plan = plan_rnn(info, sizes, rows.total(), sizeof(Scalar), false, by_gate(call), request);
+  const RnnPlan plan =
+      plan_rnn(info, sizes, rows.total(), sizeof(Scalar), false, has_operands_by_gate(call), request);
   RnnLayout layout{};
   call.cell->layout(sizes, plan.path.by_gate, layout);
 
-  InPlanOrder<Scalar> in_plan_order(rows);
+  Scratch scratch;
+  const auto take = [&](Workspace RecurrentMemory<Scalar>::* kept, index count) {
+    if (!keep) return scratch.take<Scalar>(count);
+    memory->*kept = workspace_of<Scalar>(count);
+    return (memory->*kept).template as<Scalar>();
+  };
+  InPlanOrder<Scalar> in_plan_order(rows, scratch);
   RnnForward<Scalar> forward{};
   forward.call = shared_call(call, rows, plan.path, in_plan_order);
   const ForwardSizes needed = forward_sizes(*call.cell, layout, rows, traits_of(call, forward.call.zoned),
                                             plan.path, keep, sequence != nullptr);
-  const Workspace packed = workspace_of<Scalar>(needed.packed);
-  forward.packed = packed.as<Scalar>();
+  Scalar* const fresh = room_to_pack(packed, needed.packed, scratch);
+  forward.packed = fresh ? fresh : packed.ready;
   forward.output_steps = std::max<index>(rows.steps(), 1);
   if (sequence) {
     const bool backwards = rows.dense() && call.timesteps.go_backwards && call.timesteps.keep_time_order;
@@ -169,47 +177,51 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
     forward.output_row = forward.call.plan.output_row;
   } else {
     if (rows.dense()) forward.output_steps = history_steps(rows.steps(), keep);
-    held.history = workspace_of<Scalar>(needed.history);
-    forward.outputs = {held.history.template as<Scalar>(), units, batch * units};
+    forward.outputs = {take(&RecurrentMemory<Scalar>::history, needed.history), units, batch * units};
   }
   forward.keeps_states = keep;
   for (int which = 1; which < info.states; ++which) {
-    held.states[which] = workspace_of<Scalar>(needed.states[which]);
-    forward.states[which] = held.states[which].template as<Scalar>();
+    if (keep) {
+      memory->states[which] = workspace_of<Scalar>(needed.states[which]);
+      forward.states[which] = memory->states[which].template as<Scalar>();
+    } else {
+      forward.states[which] = scratch.take<Scalar>(needed.states[which]);
+    }
     copy_padded(forward.states[which], layout.state_width, forward.call.initial[which], batch, units);
   }
   forward.keeps_steps = keep;
-  held.kept = workspace_of<Scalar>(needed.kept);
-  forward.kept = held.kept.template as<Scalar>();
-  held.operand = workspace_of<Scalar>(needed.operand);
-  forward.operand = held.operand.template as<Scalar>();
-  const Workspace accumulators = workspace_of<Scalar>(needed.accumulators);
-  forward.accumulators = accumulators.as<Scalar>();
-  const Workspace input_rows = workspace_of<Scalar>(needed.input_rows);
-  forward.input_rows = input_rows.as<Scalar>();
-  const Workspace state_rows = workspace_of<Scalar>(needed.state_rows);
-  forward.state_rows = state_rows.as<Scalar>();
+  forward.kept = take(&RecurrentMemory<Scalar>::kept, needed.kept);
+  forward.operand = take(&RecurrentMemory<Scalar>::operand, needed.operand);
+  forward.accumulators = scratch.take<Scalar>(needed.accumulators);
+  forward.input_rows = scratch.take<Scalar>(needed.input_rows);
+  forward.state_rows = scratch.take<Scalar>(needed.state_rows);
 
   const RnnPacking<Scalar> packing{sizes,     call.kernel,       call.recurrent_kernel,
-                                   call.bias, plan.path.by_gate, packed.as<Scalar>()};
+                                   call.bias, plan.path.by_gate, fresh};
   const bool fills = sequence && !rows.dense() && !call.timesteps.packed;
   run_parallel(plan.threads, [&](const Worker& worker) {
-    call.cell->pack(packing, worker);
-    worker.wait(worker.barrier);
+    if (fresh) {
+      call.cell->pack(packing, worker);
+      worker.wait(worker.barrier);
+    }
     call.cell->forward(forward, worker);
     if (!fills) return;
     worker.wait(worker.barrier);
     fill_masked_outputs(call.timesteps, sequence, units, call.zero_masked_outputs, worker);
   });
 
-  held.outputs = {forward.outputs.data, forward.outputs.row_stride, forward.outputs.step_stride};
-  held.output_row = forward.output_row;
+  const SequenceView<const Scalar> outputs{forward.outputs.data, forward.outputs.row_stride,
+                                           forward.outputs.step_stride};
+  if (keep) {
+    memory->outputs = outputs;
+    memory->output_row = forward.output_row;
+  }
   for (index place = 0; place < batch; ++place) {
     const index row = rows.row_of(place);
     const index length = rows.length_of(place);
     const Scalar* output =
         length == 0 ? forward.call.initial[0] + place * units
-                    : last_output(rows, held.outputs, held.output_row, forward.output_steps, place, units);
+                    : last_output(rows, outputs, forward.output_row, forward.output_steps, place, units);
     std::copy_n(output, units, final_states[0] + row * units);
     if (last) {
       const bool none = length == 0 || (call.zero_masked_outputs && ends_masked(call.timesteps, row));
@@ -234,69 +246,61 @@ template <typename Scalar>
 void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory<Scalar>& memory,
                         const Scalar* d_sequence, const Scalar* d_last,
                         const Scalar* const (&d_final)[kMaxStates],
-                        const RecurrentGradients<Scalar>& gradients, const PlanRequest& request) {
+                        const RecurrentGradients<Scalar>& gradients, const PlanRequest& request,
+                        const Packing<Scalar>& packed) {
   const CellInfo& info = *call.cell->info;
   const SequenceRows& rows = *memory.rows;
   const Timesteps& given = call.timesteps;
   const index batch = rows.batch();
   const index units = call.units;
   const RnnSizes sizes{batch, rows.steps(), call.features, units};
-  const RnnPlan plan = plan_rnn(info, sizes, rows.total(), sizeof(Scalar), true, by_gate(call), request);
+  const RnnPlan plan =
+      plan_rnn(info, sizes, rows.total(), sizeof(Scalar), true, has_operands_by_gate(call), request);
   RnnLayout layout{};
   call.cell->layout(sizes, plan.path.by_gate, layout);
 
-  InPlanOrder<Scalar> in_plan_order(rows);
+  Scratch scratch;
+  InPlanOrder<Scalar> in_plan_order(rows, scratch);
   RnnBackward<Scalar> backward{};
   backward.call = shared_call(call, rows, plan.path, in_plan_order);
   const BackwardSizes needed =
       backward_sizes(info, layout, rows, traits_of(call, backward.call.zoned), plan.threads);
-  const Workspace packed = workspace_of<Scalar>(needed.packed);
-  const Workspace sums = workspace_of<Scalar>(needed.accumulators);
-  const Workspace scratch = workspace_of<Scalar>(needed.scratch);
-  const Workspace places = workspace_of<index>(needed.places);
-  const Workspace input_rows = workspace_of<Scalar>(needed.input_rows);
-  const Workspace state_rows = workspace_of<Scalar>(needed.state_rows);
-  const Workspace operand_rows = workspace_of<Scalar>(needed.operand_rows);
-  Workspace d_states[kMaxStates];
-  Workspace folded;
-
-  backward.packed_transposed = packed.as<Scalar>();
+  Scalar* const fresh = room_to_pack(packed, needed.packed, scratch);
+  backward.packed_transposed = fresh ? fresh : packed.ready;
+  backward.d_accumulators = scratch.take<Scalar>(needed.accumulators);
+  backward.scratch = scratch.take<Scalar>(needed.scratch);
+  backward.places = scratch.take<index>(needed.places);
+  backward.input_rows = scratch.take<Scalar>(needed.input_rows);
+  backward.state_rows = scratch.take<Scalar>(needed.state_rows);
+  backward.operand_rows = scratch.take<Scalar>(needed.operand_rows);
   backward.outputs = memory.outputs;
   backward.output_row = memory.output_row;
   backward.kept = memory.kept.template as<const Scalar>();
   backward.operand = memory.operand.template as<const Scalar>();
   for (int which = 0; which < info.states; ++which) {
     backward.states[which] = memory.states[which].template as<const Scalar>();
-    d_states[which] = workspace_of<Scalar>(needed.d_state);
-    backward.d_states[which] = d_states[which].as<Scalar>();
+    backward.d_states[which] = scratch.take<Scalar>(needed.d_state);
     const Scalar* d_final_rows = in_plan_order(d_final[which], 1, units);
     copy_padded(backward.d_states[which], layout.padded_units, d_final_rows, batch, units);
   }
-  const Workspace d_operand = workspace_of<Scalar>(needed.d_operand);
-  backward.d_operand = d_operand.as<Scalar>();
-  backward.operand_rows = operand_rows.as<Scalar>();
+  backward.d_operand = scratch.take<Scalar>(needed.d_operand);
   const bool masks = !rows.dense() && !given.packed;
   const bool repeats = d_sequence && masks && !call.zero_masked_outputs;
   const bool folds = repeats && has_holes(given);
   const bool backwards = rows.dense() && given.go_backwards;
+  Scalar* const folded = folds ? scratch.take<Scalar>(batch * given.timesteps * units) : nullptr;
   if (folds) {
-    folded = workspace_of<Scalar>(batch * given.timesteps * units);
-    backward.d_outputs.data = folded.as<Scalar>();
+    backward.d_outputs.data = folded;
   } else {
     backward.d_outputs = walk(d_sequence, rows.steps(), units, backwards && given.keep_time_order);
   }
-  backward.d_accumulators = sums.as<Scalar>();
   if (plan.path.by_gate && units % (4 * layout.lanes) != 0) {  // the last gate panel has units of no one
-    std::fill_n(sums.as<Scalar>(), needed.accumulators, Scalar(0));
+    std::fill_n(backward.d_accumulators, needed.accumulators, Scalar(0));
   }
   backward.d_inputs = walk(gradients.d_inputs, rows.steps(), call.features, backwards).data;
   backward.d_kernel = gradients.d_kernel;
   backward.d_recurrent_kernel = gradients.d_recurrent_kernel;
   backward.d_bias = gradients.d_bias;
-  backward.scratch = scratch.as<Scalar>();
-  backward.places = places.as<index>();
-  backward.input_rows = input_rows.as<Scalar>();
-  backward.state_rows = state_rows.as<Scalar>();
 
   const int gates = std::max(info.input_gates, info.state_gates);
   std::fill_n(gradients.d_kernel, call.features * info.input_gates * units, Scalar(0));
@@ -304,9 +308,9 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   if (gradients.d_bias) std::fill_n(gradients.d_bias, info.bias_rows * gates * units, Scalar(0));
 
   const RnnPacking<Scalar> packing{sizes,     call.kernel,       call.recurrent_kernel,
-                                   call.bias, plan.path.by_gate, packed.as<Scalar>()};
+                                   call.bias, plan.path.by_gate, fresh};
   run_parallel(plan.threads, [&](const Worker& worker) {
-    call.cell->pack_transposed(packing, worker);
+    if (fresh) call.cell->pack_transposed(packing, worker);
     if (d_last && worker.index == 0) {
       add_last_gradient(call, rows, d_last, backward.d_states[0], layout.padded_units);
     }
@@ -315,7 +319,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
       add_gradients_after_last(given, rows.row_of(place), backward.d_states[0] + place * layout.padded_units,
                                d_sequence, units);
     }
-    if (folds) fold_masked_gradients(given, folded.as<Scalar>(), d_sequence, units, worker);
+    if (folds) fold_masked_gradients(given, folded, d_sequence, units, worker);
     if (masks && gradients.d_inputs) clear_masked_inputs(given, gradients.d_inputs, call.features, worker);
     worker.wait(worker.barrier);
     call.cell->backward(backward, worker);
@@ -332,10 +336,11 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
 #define TIMELOOM_RECURRENT(Scalar)                                                                           \
   template void recurrent_forward<Scalar>(const RecurrentCall<Scalar>&, Scalar*, Scalar*,                    \
                                           Scalar* const(&)[kMaxStates], RecurrentMemory<Scalar>*,            \
-                                          const PlanRequest&);                                               \
+                                          const PlanRequest&, const Packing<Scalar>&);                       \
   template void recurrent_backward<Scalar>(const RecurrentCall<Scalar>&, const RecurrentMemory<Scalar>&,     \
                                            const Scalar*, const Scalar*, const Scalar* const(&)[kMaxStates], \
-                                           const RecurrentGradients<Scalar>&, const PlanRequest&);
+                                           const RecurrentGradients<Scalar>&, const PlanRequest&,            \
+                                           const Packing<Scalar>&);
 TIMELOOM_RECURRENT(float)
 TIMELOOM_RECURRENT(double)
 #undef TIMELOOM_RECURRENT

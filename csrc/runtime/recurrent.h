@@ -32,6 +32,20 @@ struct RecurrentCall {
   Scalar zoneout_rate[kMaxStates];    // the same for all elements, where zoneout is null
 };
 
+/// Whether the gates have operands of their own, so that their weights are packed gate by gate.
+template <typename Scalar>
+bool has_operands_by_gate(const RecurrentCall<Scalar>& call) {
+  return call.input_dropout || call.recurrent_dropout;
+}
+
+/// Packed weights of a call before, or where those of this call are to stay. Both null: they are packed and
+/// given back with the workspace.
+template <typename Scalar>
+struct Packing {
+  const Scalar* ready = nullptr;
+  Workspace* made = nullptr;
+};
+
 /// What forward keeps for backward, beside the arrays of the call. Read only once forward has returned.
 template <typename Scalar>
 struct RecurrentMemory {
@@ -54,7 +68,7 @@ struct RecurrentMemory {
 template <typename Scalar>
 void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scalar* last,
                        Scalar* const (&final_states)[kMaxStates], RecurrentMemory<Scalar>* memory,
-                       const PlanRequest& request);
+                       const PlanRequest& request, const Packing<Scalar>& packed = {});
 
 /// Gradients wanted of recurrent_backward; those of the weights are zeroed here. `d_inputs` and `d_bias` may
 /// be null.
@@ -73,6 +87,7 @@ template <typename Scalar>
 void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory<Scalar>& memory,
                         const Scalar* d_sequence, const Scalar* d_last,
                         const Scalar* const (&d_final)[kMaxStates],
-                        const RecurrentGradients<Scalar>& gradients, const PlanRequest& request);
+                        const RecurrentGradients<Scalar>& gradients, const PlanRequest& request,
+                        const Packing<Scalar>& packed = {});
 
 }  // namespace timeloom

@@ -83,6 +83,11 @@ void SequenceRows::order_rows(const std::vector<index>& lengths) {
 
 /// A chunk ends with the step that completes kChunkRows rows: a function of the lengths alone.
 void SequenceRows::cut_chunks() {
+  if (dense() && steps_ > 0 && (steps_ - 1) * batch_ < kChunkRows) {
+    only_chunk_[1] = steps_;
+    chunk_rows_ = total_;
+    return;
+  }
   const auto first_row = [&](index step) { return dense() ? step * batch_ : step_begin_[at(step)]; };
   chunk_begin_.push_back(0);
   for (index step = 1; step <= steps_; ++step) {
@@ -106,8 +111,8 @@ SequencePlan SequenceRows::plan() const {
   plan.step_begin = dense() ? nullptr : step_begin_.data();
   plan.input_row = dense() ? nullptr : input_row_.data();
   plan.output_row = dense() ? nullptr : output_row_.empty() ? input_row_.data() : output_row_.data();
-  plan.chunk_begin = chunk_begin_.data();
-  plan.chunks = static_cast<index>(chunk_begin_.size()) - 1;
+  plan.chunk_begin = chunk_begin_.empty() ? only_chunk_ : chunk_begin_.data();
+  plan.chunks = chunk_begin_.empty() ? 1 : static_cast<index>(chunk_begin_.size()) - 1;
   plan.chunk_rows = chunk_rows_;
   return plan;
 }

@@ -62,8 +62,9 @@ class SequenceRows {
   std::vector<index> lengths_;
   std::vector<index> step_begin_;
   std::vector<index> input_row_;
-  std::vector<index> output_row_;  // empty: as the inputs
-  std::vector<index> chunk_begin_;
+  std::vector<index> output_row_;   // empty: as the inputs
+  std::vector<index> chunk_begin_;  // empty: one chunk
+  index only_chunk_[2] = {};        // so that a small dense call needs no memory from the heap
 };
 
 }  // namespace timeloom

@@ -95,6 +95,21 @@ Workspace::~Workspace() {
   release(block);
 }
 
+void* Scratch::take_bytes(std::size_t bytes) {
+  constexpr std::size_t kLine = kAlignment;
+  bytes = (bytes + kLine - 1) / kLine * kLine;
+  if (bytes == 0) return nullptr;
+  if (bytes <= kInside - used_) {
+    void* const piece = inside_ + used_;
+    used_ += bytes;
+    return piece;
+  }
+  if (count_ == kMostTaken) throw std::bad_alloc();
+  Workspace* const taken = new (piece(count_)) Workspace(bytes);
+  ++count_;
+  return taken->as<unsigned char>();
+}
+
 void free_workspaces() {
   Pool& shared = pool();
   std::vector<Block> blocks;

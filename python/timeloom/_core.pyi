@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'dropout', 'embedding', 'embedding_gradient', 'exp', 'fma_chains', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'loss_gradient', 'loss_sum', 'loss_values', 'matmul', 'matmul_memory', 'rmsprop_update', 'rnn_backward', 'rnn_cells', 'rnn_forward', 'rnn_memory', 'rnn_paths', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
+__all__: list[str] = ['PackedWeights', 'PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'dropout', 'embedding', 'embedding_gradient', 'exp', 'fma_chains', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'loss_gradient', 'loss_sum', 'loss_values', 'matmul', 'matmul_memory', 'rmsprop_update', 'rnn_backward', 'rnn_cells', 'rnn_forward', 'rnn_memory', 'rnn_paths', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
 class RnnCache:
     """
     What rnn_forward keeps for rnn_backward. Opaque and read only.
@@ -15,6 +15,19 @@ class RnnCache:
         """
         Bytes of what only backward reads, the tables of a batch of unequal lengths among them; not the arrays of the call.
         """
+class PackedWeights:
+    """
+    The weights of one cell as the kernels read them, packed by the first call that takes this object.
+    """
+    def __init__(self) -> None:
+        ...
+    def close(self) -> None:
+        """
+        The weights change: forget them and take nothing any more.
+        """
+    @property
+    def nbytes(self) -> int:
+        ...
 class Segments:
     """
     Parameters and the arrays an optimizer keeps beside them: slots[parameter][kind].
@@ -171,9 +184,9 @@ def rnn_cells() -> dict:
     """
     The list of cells: name -> input_gates, state_gates, states, bias_rows, activation, recurrent_activation.
     """
-def rnn_forward(cell: str, inputs: typing.Any, kernel: typing.Any, recurrent_kernel: typing.Any, bias: typing.Any, initial_states: typing.Any, activation: str, recurrent_activation: str, go_backwards: bool, return_sequences: bool, keep: bool, *, mask: typing.Any = None, lengths: typing.Any = None, zero_output_for_mask: bool = False, keep_time_order: bool = False, input_dropout: typing.Any = None, recurrent_dropout: typing.Any = None, zoneout: typing.Any = None, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '', _path: str = '', _k_block: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
+def rnn_forward(cell: str, inputs: typing.Any, kernel: typing.Any, recurrent_kernel: typing.Any, bias: typing.Any, initial_states: typing.Any, activation: str, recurrent_activation: str, go_backwards: bool, return_sequences: bool, keep: bool, weights: PackedWeights | None = None, copies: bool = False, *, mask: typing.Any = None, lengths: typing.Any = None, zero_output_for_mask: bool = False, keep_time_order: bool = False, input_dropout: typing.Any = None, recurrent_dropout: typing.Any = None, zoneout: typing.Any = None, _threads: int = 0, _isa: str = '', _path: str = '', _k_block: int = 0) -> tuple:
     """
-    Runs a cell over inputs [B, T, F], or over packed ones [sum(lengths), F]. Returns (outputs [B, T, U], [sum(lengths), U] or [B, U], final states, cache or None).
+    Runs a cell over inputs [B, T, F], or over packed ones [sum(lengths), F]. Returns (outputs [B, T, U], [sum(lengths), U] or [B, U], final states, cache or None). With `weights` they are packed once for all calls until it is closed; with `copies` arrays of another layout are copied, else refused.
     """
 def rnn_memory(cell: str, dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, timesteps: typing.SupportsInt | typing.SupportsIndex, features: typing.SupportsInt | typing.SupportsIndex, units: typing.SupportsInt | typing.SupportsIndex, activation: str, return_sequences: bool, keep: bool, *, initial: bool = False, zoned: bool = False, input_dropout: bool = False, recurrent_dropout: bool = False) -> tuple[list[tuple[str, int, bool]], list[tuple[str, int, bool]]]:
     """

@@ -45,7 +45,16 @@ class Variable(ArrayOperators):
         (np.float32(6.0), 1)
     """
 
-    __slots__ = ("__weakref__", "_trainable", "_version", "constraint", "name", "path", "regularizer")
+    __slots__ = (
+        "__weakref__",
+        "_packed",
+        "_trainable",
+        "_version",
+        "constraint",
+        "name",
+        "path",
+        "regularizer",
+    )
 
     def __init__(
         self,
@@ -66,6 +75,7 @@ class Variable(ArrayOperators):
         # A fresh C-ordered array with native byte order, whatever came in: kernels write into it.
         self._value = np.array(array, dtype=dtype.newbyteorder("="), order="C", copy=True, subok=False)
         self._version = 0
+        self._packed: Any = None  # a form of this version for the kernels: has a method close()
         self._trainable = bool(trainable) and dtype.kind == "f"
         self.name = name if name is not None else "variable"
         self.path = self.name
@@ -122,6 +132,14 @@ class Variable(ArrayOperators):
     def _changed(self) -> None:
         """Note that the memory was written; whoever writes to ``_value`` calls it."""
         self._version += 1
+        if self._packed is not None:
+            self._hold_packed(None)
+
+    def _hold_packed(self, packed: Any) -> None:
+        """Hold what was made of the present value, until the next change, and close what was held."""
+        held, self._packed = self._packed, packed
+        if held is not None:
+            held.close()
 
     def _key_in(self, session: Session | None) -> int:
         return -1 if session is None else session.variable_key(self)

@@ -4,7 +4,7 @@ from tests.autograd.differences import check_gradients
 
 from timeloom import GradientTape, Variable, ops
 from timeloom.autograd import TracedArray
-from timeloom.ops.recurrent import cells
+from timeloom.ops.recurrent_call import cells
 
 RANDOM = np.random.default_rng(0)
 BATCH, TIMESTEPS, FEATURES, UNITS = 2, 3, 2, 3

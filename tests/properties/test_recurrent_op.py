@@ -11,7 +11,7 @@ from tests.reference.activations import ACTIVATIONS
 from tests.reference.problems import MASKS
 
 from timeloom import GradientTape, backend, ops
-from timeloom.ops.recurrent import cells
+from timeloom.ops.recurrent_call import cells
 
 # These square or worse what they are given, in a loop: no tolerance holds.
 EXPLOSIVE = {"exponential"}

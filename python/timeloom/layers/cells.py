@@ -17,7 +17,7 @@ from timeloom.autograd import TracedArray
 from timeloom.layers.base import Layer
 from timeloom.layers.shapes import Shape
 from timeloom.layers.states import check_states
-from timeloom.ops.recurrent import cells
+from timeloom.ops.recurrent_call import cells
 from timeloom.variables import Variable
 
 __all__ = ["RecurrentCell", "Walk"]

@@ -5,34 +5,9 @@ The cells are listed in one place, the kernels: ``_core.rnn_cells()``.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
-import numpy as np
-
-from timeloom import _core
-from timeloom.arguments import flag
-from timeloom.autograd import is_recorded, keep, record_many, value
-from timeloom.ops.checks import contiguous
-
-
-class Options(TypedDict, total=False):
-    """The keyword arguments of ``recurrent`` that its short forms hand on."""
-
-    mask: Any
-    lengths: Any
-    zero_output_for_mask: bool
-    keep_time_order: bool
-    input_dropout: Any
-    recurrent_dropout: Any
-    zoneout: Any
-
-
-@functools.cache
-def cells() -> dict[str, Any]:
-    """The recurrent cells by name, each with its numbers of gates and states."""
-    return dict(_core.rnn_cells())
+from timeloom.ops.recurrent_call import Options, run
 
 
 def recurrent(
@@ -105,111 +80,38 @@ def recurrent(
         >>> y.shape, h.shape, c.shape
         ((2, 5, 4), (2, 4), (2, 4))
     """
-    facts = cells().get(cell) if isinstance(cell, str) else None
-    if facts is None:
-        raise ValueError(f"cell: expected one of {', '.join(cells())}, got {cell!r}")
-    has_gates = facts["recurrent_activation"] != "linear"
-    if not has_gates and recurrent_activation not in (None, "linear"):
-        raise ValueError(
-            f"recurrent_activation: expected None for {cell} (no gates), got {recurrent_activation!r}"
-        )
-    states = _states(initial_state, facts["states"])
-    operands = (inputs, kernel, recurrent_kernel, bias, *states)
-    recorded = is_recorded(*operands)
-    # The kernels check types and shapes; here only the layout is made theirs.
-    given = [contiguous(keep(one) if recorded else value(one)) for one in operands]
-    outputs, finals, cache = _core.rnn_forward(
+    options: Options = {}
+    if not (
+        mask is None
+        and lengths is None
+        and zero_output_for_mask is False
+        and keep_time_order is False
+        and input_dropout is None
+        and recurrent_dropout is None
+        and zoneout is None
+    ):
+        options = {
+            "mask": mask,
+            "lengths": lengths,
+            "zero_output_for_mask": zero_output_for_mask,
+            "keep_time_order": keep_time_order,
+            "input_dropout": input_dropout,
+            "recurrent_dropout": recurrent_dropout,
+            "zoneout": zoneout,
+        }
+    return run(
         cell,
-        given[0],
-        given[1],
-        given[2],
-        given[3],
-        tuple(given[4:]) if states else None,
-        _activation_name("activation", activation, facts["activation"]),
-        _activation_name("recurrent_activation", recurrent_activation, facts["recurrent_activation"]),
-        flag("go_backwards", go_backwards),
-        flag("return_sequences", return_sequences),
-        recorded,
-        mask=_mask(mask),
-        lengths=_lengths(lengths),
-        zero_output_for_mask=flag("zero_output_for_mask", zero_output_for_mask),
-        keep_time_order=flag("keep_time_order", keep_time_order),
-        input_dropout=_constant("input_dropout", input_dropout, recorded),
-        recurrent_dropout=_constant("recurrent_dropout", recurrent_dropout, recorded),
-        zoneout=_zoneout(zoneout, recorded),
+        inputs,
+        kernel,
+        recurrent_kernel,
+        bias,
+        initial_state,
+        activation,
+        recurrent_activation,
+        return_sequences,
+        go_backwards,
+        options,
     )
-    if not recorded:
-        return outputs, finals
-
-    def backward(needs: Sequence[bool], d_outputs: Any, *d_finals: Any) -> Sequence[Any]:
-        d_states = tuple(contiguous(d) for d in d_finals)  # None: no gradient
-        d_inputs, d_kernel, d_recurrent, d_bias, d_initial = _core.rnn_backward(
-            cache, contiguous(d_outputs), d_states, need_inputs=needs[0]
-        )
-        return (d_inputs, d_kernel, d_recurrent, d_bias, *d_initial[: len(states)])
-
-    results = record_many((outputs, *finals), operands, backward)
-    return results[0], results[1:]
-
-
-def _constant(name: str, given: Any, kept: bool = False) -> Any:
-    """An array that no gradient flows to, as it is now if it is kept for backward."""
-    if given is None:
-        return None
-    if is_recorded(given):
-        raise TypeError(f"{name}: expected a plain array, got a recorded one; take its .numpy()")
-    return contiguous(keep(given) if kept else value(given))
-
-
-def _mask(given: Any) -> Any:
-    if given is None:
-        return None
-    mask = np.asarray(_constant("mask", given))
-    if mask.dtype.kind not in "biuf":
-        raise TypeError(f"mask: expected bools, got dtype {mask.dtype}")
-    return np.ascontiguousarray(mask if mask.dtype == bool else mask != 0)
-
-
-def _lengths(given: Any) -> Any:
-    if given is None:
-        return None
-    lengths = np.asarray(_constant("lengths", given))
-    if lengths.dtype.kind not in "iu" and lengths.size:
-        raise TypeError(f"lengths: expected integers, got dtype {lengths.dtype}")
-    if lengths.dtype == np.uint64 and lengths.size and lengths.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"lengths: expected lengths of timesteps, got {lengths.max()}")
-    return np.ascontiguousarray(lengths, np.int64)
-
-
-def _zoneout(given: Any, kept: bool) -> Any:
-    if given is None:
-        return None
-    parts = given if isinstance(given, (list, tuple)) else (given,)
-    return tuple(
-        part
-        if part is None
-        else float(part)
-        if isinstance(part, (int, float, np.integer, np.floating))
-        else _constant("zoneout", part, kept)
-        for part in parts
-    )
-
-
-def _activation_name(argument: str, given: Any, default: str) -> str:
-    if given is None:
-        return default
-    if not isinstance(given, str):
-        raise ValueError(f"{argument}: expected the name of an activation, got {given!r}")
-    return given
-
-
-def _states(initial_state: Any, count: int) -> tuple[Any, ...]:
-    if initial_state is None:
-        return ()
-    states = tuple(initial_state) if isinstance(initial_state, (list, tuple)) else (initial_state,)
-    if len(states) != count:
-        raise ValueError(f"initial_state: expected {count} array{'s' * (count > 1)}, got {len(states)}")
-    return states
 
 
 def simple_rnn(
@@ -254,17 +156,18 @@ def simple_rnn(
         >>> y
         array([[2.]])
     """
-    return recurrent(
+    return run(
         "simple_rnn",
         inputs,
         kernel,
         recurrent_kernel,
         bias,
         initial_state,
-        activation=activation,
-        return_sequences=return_sequences,
-        go_backwards=go_backwards,
-        **options,
+        activation,
+        None,
+        return_sequences,
+        go_backwards,
+        options,
     )
 
 
@@ -316,18 +219,18 @@ def lstm(
         >>> c.round(3)
         array([[0.75]])
     """
-    return recurrent(
+    return run(
         "lstm",
         inputs,
         kernel,
         recurrent_kernel,
         bias,
         initial_state,
-        activation=activation,
-        recurrent_activation=recurrent_activation,
-        return_sequences=return_sequences,
-        go_backwards=go_backwards,
-        **options,
+        activation,
+        recurrent_activation,
+        return_sequences,
+        go_backwards,
+        options,
     )
 
 
@@ -382,16 +285,16 @@ def gru(
         >>> y
         array([[0.25]])
     """
-    return recurrent(
+    return run(
         "gru" if reset_after else "gru_reset_before",
         inputs,
         kernel,
         recurrent_kernel,
         bias,
         initial_state,
-        activation=activation,
-        recurrent_activation=recurrent_activation,
-        return_sequences=return_sequences,
-        go_backwards=go_backwards,
-        **options,
+        activation,
+        recurrent_activation,
+        return_sequences,
+        go_backwards,
+        options,
     )

@@ -1,0 +1,96 @@
+// Functions of the module that Python calls without pybind11's dispatcher, which takes longer than a small
+// kernel. Belongs here: how their arguments are told apart. Does not: what the arguments mean.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <string>
+
+#include "bindings/checks.h"
+
+namespace timeloom {
+
+/// The arguments of a function by name. The first `required` must be given, those from `positional` on by
+/// name.
+template <std::size_t kCount>
+struct Signature {
+  const char* function;
+  std::size_t required;
+  std::size_t positional;
+  const char* names[kCount];
+  PyObject* interned[kCount] = {};
+
+  /// Puts borrowed references into `values`, null for what was not given. TypeError for a call that does not
+  /// fit. Needs the GIL.
+  void read(PyObject* const* arguments, Py_ssize_t count, PyObject* keywords, PyObject* (&values)[kCount]) {
+    const auto given = static_cast<std::size_t>(count);
+    if (given > positional) {
+      throw py::type_error(std::string(function) + ": expected at most " + std::to_string(positional) +
+                           " positional arguments, got " + std::to_string(given));
+    }
+    for (std::size_t i = 0; i < given; ++i) values[i] = arguments[i];
+    const Py_ssize_t named = keywords ? PyTuple_GET_SIZE(keywords) : 0;
+    for (Py_ssize_t i = 0; i < named; ++i) {
+      const std::size_t place = place_of(PyTuple_GET_ITEM(keywords, i));
+      if (values[place]) throw py::type_error(std::string(names[place]) + ": expected one value, got two");
+      values[place] = arguments[count + i];
+    }
+    for (std::size_t i = 0; i < required; ++i) {
+      if (!values[i]) throw py::type_error(std::string(names[i]) + ": expected a value, got none");
+    }
+  }
+
+ private:
+  std::size_t place_of(PyObject* keyword) {
+    if (!interned[0]) {
+      for (std::size_t i = 0; i < kCount; ++i) interned[i] = PyUnicode_InternFromString(names[i]);
+    }
+    for (std::size_t i = 0; i < kCount; ++i) {  // names in source code are interned
+      if (keyword == interned[i]) return i;
+    }
+    for (std::size_t i = 0; i < kCount; ++i) {
+      if (PyUnicode_Compare(keyword, interned[i]) == 0) return i;
+    }
+    throw py::type_error(std::string(function) + ": expected an argument it knows, got '" +
+                         std::string(py::str(keyword)) + "'");
+  }
+};
+
+/// Runs f(), which returns a py::object, and turns what it throws into a Python exception.
+template <class Function>
+PyObject* guarded(const Function& f) noexcept {
+  try {
+    return f().release().ptr();
+  } catch (...) {
+    py::detail::try_translate_exceptions();
+    return nullptr;
+  }
+}
+
+/// The characters of a Python string; TypeError for anything else. Valid as long as the object lives.
+inline std::string_view checked_text(PyObject* object, std::string_view argument) {
+  if (!PyUnicode_Check(object)) refuse_type(argument, "a string", Py_TYPE(object)->tp_name);
+  Py_ssize_t size = 0;
+  const char* text = PyUnicode_AsUTF8AndSize(object, &size);
+  if (!text) throw py::error_already_set();
+  return {text, static_cast<std::size_t>(size)};
+}
+
+/// True or False, nothing that only converts to one; null: False.
+inline bool checked_flag(PyObject* object, std::string_view argument) {
+  if (!object || object == Py_False) return false;
+  if (object != Py_True) refuse_type(argument, "True or False", Py_TYPE(object)->tp_name);
+  return true;
+}
+
+/// An integer; null: 0.
+inline long long checked_integer(PyObject* object, std::string_view argument) {
+  if (!object) return 0;
+  if (!PyLong_Check(object)) refuse_type(argument, "an integer", Py_TYPE(object)->tp_name);
+  const long long value = PyLong_AsLongLong(object);
+  if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
+  return value;
+}
+
+}  // namespace timeloom
