@@ -28,14 +28,15 @@ thread_local int t_last_thread_count = 1;
 struct Barrier {
   std::atomic<int> arrived{0};
   std::atomic<int> generation{0};
-  int count = 1;
+  std::atomic<int> count{1};
 };
 
 void wait_barrier(void* opaque) {
   auto& barrier = *static_cast<Barrier*>(opaque);
-  if (barrier.count == 1) return;
+  const int count = barrier.count.load(std::memory_order_relaxed);  // stored by this thread too
+  if (count == 1) return;
   const int generation = barrier.generation.load(std::memory_order_acquire);
-  if (barrier.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == barrier.count) {
+  if (barrier.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == count) {
     barrier.arrived.store(0, std::memory_order_relaxed);
     barrier.generation.store(generation + 1, std::memory_order_release);
     return;
@@ -90,13 +91,12 @@ int run_parallel_task(int threads, void (*task)(void*, const Worker&), void* con
     int ran = 1;
 #pragma omp parallel num_threads(threads)
     {
-#pragma omp single
-      {
-        ran = omp_get_num_threads();
-        barrier.count = ran;
-      }  // the implied barrier publishes the count
+      const int count = omp_get_num_threads();
+      barrier.count.store(count,
+                          std::memory_order_relaxed);  // every thread the same: nobody waits for another
+      if (omp_get_thread_num() == 0) ran = count;
       const DenormalsAreZero mode;
-      task(context, Worker{omp_get_thread_num(), ran, wait_barrier, &barrier});
+      task(context, Worker{omp_get_thread_num(), count, wait_barrier, &barrier});
     }
     t_last_thread_count = ran;
     return ran;
