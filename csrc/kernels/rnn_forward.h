@@ -27,6 +27,8 @@ class ForwardPass : ForwardProducts<Cell, V> {
       const index begin = plan.chunk_begin[chunk];
       const index end = plan.chunk_begin[chunk + 1];
       this->chunk_first_ = this->first_row(begin);
+      // Rows of unequal lengths: where a row of this chunk is gathered, another one of the last chunk was.
+      if (this->step_begin_ && chunk > 0) this->worker_.wait(this->worker_.barrier);
       if (forward_.input_rows) this->gather_inputs(begin, end);
       if (shared_.path.separate) this->project(begin, end);
       for (index step = begin; step < end; ++step) {

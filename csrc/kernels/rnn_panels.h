@@ -108,8 +108,11 @@ void pack_columns(Scalar* target, const Scalar* source, index rows, index units,
   for (index row = 0; row < rows; ++row) {
     for (int accumulator = begin; accumulator < end; ++accumulator) {
       const Scalar* from = source + row * gates * units + gate_of[accumulator] * units + first;
-      for (index unit = 0; unit < filled; ++unit) target[unit] = from[unit];
-      for (index unit = filled; unit < Shape::kUnits; ++unit) target[unit] = 0;
+      if (filled == Shape::kUnits) {  // a known number: a few vectors
+        for (index unit = 0; unit < Shape::kUnits; ++unit) target[unit] = from[unit];
+      } else {
+        for (index unit = 0; unit < Shape::kUnits; ++unit) target[unit] = unit < filled ? from[unit] : 0;
+      }
       target += Shape::kUnits;
     }
   }
@@ -180,17 +183,17 @@ void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, ind
   const index first = column_panel * Shape::kColumns;
   const index filled = rows - first < Shape::kColumns ? rows - first : Shape::kColumns;
   for (index panel = 0; panel < panels; ++panel) {
+    const index unit = panel * Shape::kUnits;
+    const index lanes = units - unit < Shape::kUnits ? units - unit : Shape::kUnits;
     for (int accumulator = begin; accumulator < end; ++accumulator) {
-      for (index lane = 0; lane < Shape::kUnits; ++lane) {
-        const index unit = panel * Shape::kUnits + lane;
-        const index from = gate_of[accumulator] * units + unit;
-        const index copied = unit < units ? filled : 0;
-        for (index column = 0; column < copied; ++column) {
-          target[column] = source[(first + column) * gates * units + from];
-        }
-        for (index column = copied; column < Shape::kColumns; ++column) target[column] = 0;
-        target += Shape::kColumns;
+      for (index column = 0; column < Shape::kColumns; ++column) {
+        const index copied = column < filled ? lanes : 0;
+        const Scalar* from =
+            source + ((copied ? first + column : 0) * gates + gate_of[accumulator]) * units + unit;
+        for (index lane = 0; lane < copied; ++lane) target[lane * Shape::kColumns + column] = from[lane];
+        for (index lane = copied; lane < Shape::kUnits; ++lane) target[lane * Shape::kColumns + column] = 0;
       }
+      target += Shape::kUnits * Shape::kColumns;
     }
   }
 }

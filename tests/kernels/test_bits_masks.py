@@ -67,6 +67,20 @@ def test_threads_paths_and_blocks_change_no_bit(cell, isa, dtype, arrangement):
                 assert_same_bits(actual, expected)
 
 
+@pytest.mark.parametrize("dropout", [False, True])
+@each_isa
+@each_cell
+def test_threads_of_several_chunks_stay_out_of_each_others_rows(cell, isa, dropout):
+    # More than 512 real timesteps, and features enough to be gathered: each chunk reuses the memory of the last.
+    problem = Case(
+        cell, 40, 60, 33, 9, lengths=True, input_dropout=dropout, recurrent_dropout=dropout
+    ).problem.as_type(np.float32)
+    expected = kernel_results(problem, threads=1, isa=isa)
+    for path in PATHS:
+        for threads in (2, 3):
+            assert_same_bits(kernel_results(problem, threads=threads, isa=isa, path=path), expected)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @each_cell
 def test_ragged_batch_runs_the_threads_it_was_asked_for(cell, threads):

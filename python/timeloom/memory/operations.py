@@ -26,8 +26,6 @@ __all__ = [
 ]
 
 Needs = Sequence[bool]
-# Whether weights of layers stay packed until they change.
-_KEEPS_PACKED = hasattr(_core, "PackedWeights")
 _DTYPES = {4: "float32", 8: "float64"}
 
 
@@ -208,7 +206,7 @@ def recurrent(
         input_dropout=input_dropout is not None,
         recurrent_dropout=recurrent_dropout is not None,
     )
-    packed = id(weights[1].outline) if _KEEPS_PACKED else None
+    packed = id(weights[1].outline)  # weights of layers stay packed until they change
     cache = ledger.blocks(forward_parts, packed)
 
     def backward(needs: Needs, d_outputs: Outline | None, *_d_finals: Any) -> list[Any]:
