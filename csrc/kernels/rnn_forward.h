@@ -27,8 +27,10 @@ class ForwardPass : ForwardProducts<Cell, V> {
       const index begin = plan.chunk_begin[chunk];
       const index end = plan.chunk_begin[chunk + 1];
       this->chunk_first_ = this->first_row(begin);
-      // Rows of unequal lengths: where a row of this chunk is gathered, another one of the last chunk was.
-      if (this->step_begin_ && chunk > 0) this->worker_.wait(this->worker_.barrier);
+      // Rows of unequal lengths: where a row of this chunk has its place, another one of the last chunk had
+      // it.
+      const bool has_places = forward_.input_rows || forward_.accumulators;
+      if (this->step_begin_ && has_places && chunk > 0) this->worker_.wait(this->worker_.barrier);
       if (forward_.input_rows) this->gather_inputs(begin, end);
       if (shared_.path.separate) this->project(begin, end);
       for (index step = begin; step < end; ++step) {

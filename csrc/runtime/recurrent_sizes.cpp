@@ -3,7 +3,7 @@
 namespace timeloom {
 namespace {
 
-constexpr index kLeastGathered = 32;  // features: fewer are read where they lie
+constexpr index kLeastGathered = 32;  // features: fewer, or rows of unequal lengths, are read where they lie
 
 /// Operands of the products: one for all gates, or one for each.
 index input_operands(const CellInfo& info, const RecurrentTraits& traits) {
@@ -39,7 +39,7 @@ ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layo
   if (path.separate || path.state_block < traits.units) {
     sizes.accumulators = chunk_rows * layout.accumulator_row;
   }
-  if (traits.input_dropout || traits.features >= kLeastGathered) {
+  if (traits.input_dropout || (rows.dense() && traits.features >= kLeastGathered)) {
     sizes.input_rows = input_operands(info, traits) * chunk_rows * layout.input_distance;
   }
   sizes.state_rows = 2 * state_operands(info, traits) * batch * layout.state_distance;
