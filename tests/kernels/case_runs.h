@@ -285,10 +285,12 @@ Results<Scalar> run_product(const Case& one, const Kernels<Scalar>& kernels, int
       results.emplace("outputs", Result<Scalar>(static_cast<std::size_t>(rows * cols))).first->second.data();
   const Workspace packed = workspace_of<Scalar>(panels * depth * width);
   const GemmPacking<Scalar> packing{arguments.data("right"), transposed, depth, cols, packed.as<Scalar>()};
+  const Workspace gathered = workspace_of<Scalar>(threads * kGatheredBlock);
   const Gemm<Scalar> call{{arguments.data("left"), rows, depth, depth},
                           packed.as<const Scalar>(),
                           arguments.data("bias"),
-                          {outputs, rows, cols, cols}};
+                          {outputs, rows, cols, cols},
+                          gathered.as<Scalar>()};
   arguments.refuse_unknown();
   run_parallel(threads, [&](const Worker& worker) {
     kernels.gemm_pack(packing, worker);

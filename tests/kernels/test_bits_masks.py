@@ -71,7 +71,7 @@ def test_threads_paths_and_blocks_change_no_bit(cell, isa, dtype, arrangement):
 @each_isa
 @each_cell
 def test_threads_of_several_chunks_stay_out_of_each_others_rows(cell, isa, dropout):
-    # More than 512 real timesteps, and features enough to be gathered: each chunk reuses the memory of the last.
+    # More than 512 real timesteps: a chunk reuses the memory of the one before.
     problem = Case(
         cell, 40, 60, 33, 9, lengths=True, input_dropout=dropout, recurrent_dropout=dropout
     ).problem.as_type(np.float32)
