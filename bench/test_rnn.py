@@ -11,7 +11,7 @@ from bench.contestants import contestants, task_of
 from bench.shapes import LAYER, SMALL, Shape
 from bench.wishes import TARGETS, checked_pairs
 from timeloom import backend
-from timeloom.ops.recurrent import cells
+from timeloom.ops.recurrent_call import cells
 
 SIZES = {
     **dict.fromkeys(LAYER, SMALL),
