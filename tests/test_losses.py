@@ -202,3 +202,16 @@ def test_the_loss_of_a_batch_is_one_operation_unless_a_subclass_computes_otherwi
     assert records(Halved())[0] == 0.5
     # What a subclass wrote is not what the primitive of its function computes.
     assert Doubled()._kernel is None
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", ">i8"])
+def test_batch_loss_takes_integers_of_any_width(dtype):
+    outputs = np.array([[0.2, 0.8], [0.6, 0.4]], np.float32)
+    loss = losses.SparseCategoricalCrossentropy()
+    expected = float(loss(np.array([1, 0]), outputs))
+    assert float(loss.batch_loss(np.array([1, 0], dtype), outputs)) == pytest.approx(expected, rel=1e-6)
+    # Whole numbers as targets of a regression are no class numbers.
+    found = losses.MeanSquaredError().batch_loss(
+        np.array([1, 0], dtype), np.array([[3.0], [1.0]], np.float32)
+    )
+    assert float(found) == pytest.approx(2.5)

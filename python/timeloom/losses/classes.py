@@ -234,11 +234,13 @@ class LossFunctionWrapper(Loss):
         rows = y_pred.shape[:-1]
         # Outputs of one axis have a loss without axes; sequences without a timestep have none.
         fits = rows and y_pred.size and type(y_true) is np.ndarray and self.reduction in _ONE_DIVISOR
-        if (
-            self._kernel is None
-            or not fits
-            or y_true.shape != (rows if y_true.dtype.kind == "i" else y_pred.shape)
-        ):
+        if self._kernel is None or not fits:
+            return super().batch_loss(y_true, y_pred, sample_weight)
+        if self.fn is sparse_categorical_crossentropy:
+            legal = y_true.dtype.kind == "i" and y_true.shape == rows
+        else:
+            legal = y_true.dtype == y_pred.dtype and y_true.shape == y_pred.shape
+        if not legal:
             return super().batch_loss(y_true, y_pred, sample_weight)
         if sample_weight is not None:
             sample_weight = _aligned(sample_weight, rows)

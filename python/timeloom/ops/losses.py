@@ -72,7 +72,7 @@ def batch_loss(
     Args:
         name: of a loss of the kernels: "squared", "absolute", "binary", "binary_logits", "categorical" or
             "categorical_logits".
-        y_true: an array of the shape and dtype of y_pred; or class numbers, int64 [...].
+        y_true: an array of the shape and dtype of y_pred; or class numbers, signed integers [...].
         y_pred: [..., n].
         sample_weight: None, or an array [...] of the dtype of y_pred.
         divisor: a number.
@@ -84,6 +84,8 @@ def batch_loss(
     recorded = is_recorded(y_pred)
     p = contiguous(value(y_pred))
     t = contiguous(keep(y_true) if recorded else y_true)
+    if t.dtype.kind == "i":
+        t = t.astype(np.int64, copy=False)
     epsilon = backend.epsilon()
     output = _core.loss_sum(name, p, t, sample_weight, divisor, smoothing, epsilon)
     if not recorded:
