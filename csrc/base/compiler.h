@@ -58,6 +58,15 @@
 #define TIMELOOM_UNROLL_BY_4
 #endif
 
+// Asks for the cache line of an address, which need not exist.
+#if defined(__GNUC__) || defined(__clang__)
+#define TIMELOOM_PREFETCH(address) __builtin_prefetch(address)
+#elif defined(_M_X64)
+#define TIMELOOM_PREFETCH(address) _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T0)
+#else
+#define TIMELOOM_PREFETCH(address) static_cast<void>(address)
+#endif
+
 // ---- mathematics without a header -------------------------------------------------------------------
 
 // TIMELOOM_C_FUNCTION(sqrtf)(x): a function of the C library that the compiler knows; nothing is linked.

@@ -127,13 +127,12 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
                   call.left.cols);
     }
     worker.wait(worker.barrier);
-    outer_product<4, V>(static_cast<const Scalar*>(call.gathered), distance, call.left.cols, call.packed,
-                        packed_rows * kColumns, kColumns, panels, count, scratch, worker,
-                        [&](index panel, index row, int v, const V& sum) {
-                          const index column = panel * kColumns + v * V::kLanes;
-                          Scalar* target = call.outputs.data + row * call.outputs.row_stride + column;
-                          store_lanes(load_lanes<V>(target, cols - column) + sum, target, cols - column);
-                        });
+    outer_product<4, V>(
+        static_cast<const Scalar*>(call.gathered), distance, call.left.cols, call.packed,
+        packed_rows * kColumns, kColumns, panels, count, scratch, worker, [&](index panel, index row, int v) {
+          const index column = panel * kColumns + v * V::kLanes;
+          return Lanes<Scalar>{call.outputs.data + row * call.outputs.row_stride + column, cols - column};
+        });
     worker.wait(worker.barrier);
   }
 }

@@ -10,13 +10,20 @@
 /// Rows of the chunk that stay in L1 while all columns of the left operand pass.
 constexpr index kOuterBlock = 128;
 
+/// One vector of a result, of which the first `count` lanes exist.
+template <class Scalar>
+struct Lanes {
+  Scalar* data;
+  index count;
+};
+
 /// result(column, v) += sum over k < count of left[k * left_stride + column] * right[panel][k * right_stride
-/// + v * L], for the worker's share of all (panel, column). `add(panel, column, v, sum)` adds one vector to
-/// the result. scratch: [columns][kVectors * L], the worker's own.
-template <int kVectors, class V, class Add, class Scalar = typename V::scalar>
+/// + v * L], for the worker's share of all (panel, column). `place(panel, column, v)` says where in the
+/// result a vector lies. scratch: [columns][kVectors * L], the worker's own.
+template <int kVectors, class V, class Place, class Scalar = typename V::scalar>
 void outer_product(const Scalar* left, index left_stride, index columns, const Scalar* right,
                    index right_panel, index right_stride, index panels, index count, Scalar* scratch,
-                   const Worker& worker, Add&& add) noexcept {
+                   const Worker& worker, Place&& place) noexcept {
   constexpr int kRows = tile_rows<V>(kVectors);
   constexpr index kWidth = kVectors * V::kLanes;
   const Share share = share_of(panels * columns, worker);
@@ -36,6 +43,8 @@ void outer_product(const Scalar* left, index left_stride, index columns, const S
         for (int i = 0; i < kHeight; ++i) {
           TIMELOOM_UNROLL
           for (int v = 0; v < kVectors; ++v) {
+            // The rows of the result are far apart: no prefetcher of the processor guesses them.
+            if (last) TIMELOOM_PREFETCH(place(panel, first + i, v).data);
             acc[i][v] = from == 0 ? V::zero() : V::load(scratch + (first + i) * kWidth + v * V::kLanes);
           }
         }
@@ -47,7 +56,8 @@ void outer_product(const Scalar* left, index left_stride, index columns, const S
           TIMELOOM_UNROLL
           for (int v = 0; v < kVectors; ++v) {
             if (last) {
-              add(panel, first + i, v, acc[i][v]);
+              const Lanes<Scalar> target = place(panel, first + i, v);
+              store_lanes(load_lanes<V>(target.data, target.count) + acc[i][v], target.data, target.count);
             } else {
               acc[i][v].store(scratch + (first + i) * kWidth + v * V::kLanes);
             }

@@ -17,6 +17,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   using Rows::d_gate_offset, Rows::d_input, Rows::d_state, Rows::d_sums, Rows::d_sums_of_chunk;
   using Rows::first_row, Rows::input_rows, Rows::own_rows, Rows::row_place, Rows::state_rows;
   using Rows::input_distance_, Rows::state_distance_;
+  using Rows::kPanelsOfRow;
   using Rows::own_, Rows::padded_units_, Rows::panel_stride_, Rows::panels_, Rows::shared_, Rows::units_;
   using Rows::upstream;
   using typename Rows::Gates;
@@ -29,6 +30,10 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   template <int kPhase>
   void multiply_transposed(index step) noexcept {
     constexpr index kSegment = Shape::state_width(kPhase);
+    if (own_rows(step) == 1) {
+      multiply_row_transposed<kPhase>(step);
+      return;
+    }
     const index block = kSegment == 0 ? panels_ : shared_.path.state_block / (kSegment ? kSegment : 1) + 1;
     for (index column = columns_.begin; column < columns_.end; ++column) {
       const Scalar* weights = backward_.packed_transposed +
@@ -54,6 +59,38 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
         });
       }
     }
+  }
+
+  /// The same for a row alone: panels side by side, in an order that turns round at every step, as forward.
+  template <int kPhase>
+  void multiply_row_transposed(index step) noexcept {
+    constexpr index kSegment = Shape::state_width(kPhase);
+    const index row = own_.row(0);
+    Scalar* const d_sums_of_row = scratch();
+    for (index panel = 0; panel < panels_; ++panel) {
+      copy_row<V>(d_sums_of_row + panel * kSegment,
+                  d_sums(panel, row, step) + Shape::state_begin(kPhase) * V::kLanes, kSegment);
+    }
+    const Scalar* const left[1] = {d_sums_of_row};
+    const Scalar* weights =
+        backward_.packed_transposed + Shape::transposed_state_offset(shared_.sizes, kPhase);
+    const index distance = Shape::transposed_state_panel(shared_.sizes, kPhase);
+    for_row_tiles<kPanelsOfRow>(columns_.end - columns_.begin, [&](auto panels, index at) {
+      constexpr int kPanels = decltype(panels)::value;
+      const index column = step & 1 ? columns_.end - kPanels - at : columns_.begin + at;
+      V acc[kPanels][1][4];
+      TIMELOOM_UNROLL
+      for (int p = 0; p < kPanels; ++p) start_of_chain<kPhase>(acc[p][0], row, step, column + p, true);
+      multiply_add_panels<0, 4>(acc, left, weights + column * distance, distance, Shape::kColumns,
+                                panels_ * kSegment);
+      TIMELOOM_UNROLL
+      for (int p = 0; p < kPanels; ++p) {
+        TIMELOOM_UNROLL
+        for (int v = 0; v < 4; ++v) {
+          acc[p][0][v].store(d_left<kPhase>(row) + (column + p) * Shape::kColumns + v * V::kLanes);
+        }
+      }
+    });
   }
 
   /// The same gate by gate: a chain for each, times the factors that the gate took the state with.
@@ -292,12 +329,11 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       const index units = units_;
       outer_product<kEnd - kBegin, V>(
           rows, distance, columns, backward_.d_accumulators + kBegin * V::kLanes, panel_stride_,
-          Shape::kWidth, panels_, count_, scratch(), worker_,
-          [=](index panel, index column, int v, const V& sum) {
+          Shape::kWidth, panels_, count_, scratch(), worker_, [=](index panel, index column, int v) {
             const int accumulator = (kBegin + v) / Shape::kTiles;
             const index unit = panel * Shape::kUnits + (kBegin + v) % Shape::kTiles * V::kLanes;
-            Scalar* target = result + column * gates * units + gate_of[accumulator] * units + unit;
-            store_lanes(load_lanes<V>(target, units - unit) + sum, target, units - unit);
+            return Lanes<Scalar>{result + column * gates * units + gate_of[accumulator] * units + unit,
+                                 units - unit};
           });
     }
   }
@@ -308,10 +344,9 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
     const index units = units_;
     outer_product<4, V>(rows, distance, columns, backward_.d_accumulators + d_gate_offset(0, accumulator, 0),
                         d_gate_offset(1, 0, 0), Gates::kUnits, Gates::panels(shared_.sizes), count_,
-                        scratch(), worker_, [=](index gates_at, index column, int v, const V& sum) {
+                        scratch(), worker_, [=](index gates_at, index column, int v) {
                           const index unit = gates_at * Gates::kUnits + v * V::kLanes;
-                          Scalar* target = result + (column * gates + gate) * units + unit;
-                          store_lanes(load_lanes<V>(target, units - unit) + sum, target, units - unit);
+                          return Lanes<Scalar>{result + (column * gates + gate) * units + unit, units - unit};
                         });
   }
 

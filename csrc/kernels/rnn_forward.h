@@ -12,7 +12,7 @@ class ForwardPass : ForwardProducts<Cell, V> {
   using Base::forward_, Base::shared_, Base::own_, Base::own_panels_, Base::units_;
   using Base::kept, Base::meet, Base::operand, Base::output, Base::own_rows, Base::previous_output,
       Base::state;
-  using Base::kGateRows, Base::kPanelsOfGates, Base::own_gate_panels_;
+  using Base::kGateRows, Base::kPanelsOfGates, Base::kPanelsOfRow, Base::own_gate_panels_;
   using typename Base::Scalar;
   using typename Base::Shape;
 
@@ -53,6 +53,10 @@ class ForwardPass : ForwardProducts<Cell, V> {
       return;
     }
     const index block = shared_.path.state_block;
+    if (own_rows(step) == 1) {
+      multiply_row<kPhase>(step);
+      return;
+    }
     Scalar sums[Shape::kRows * Shape::kWidth];
     for (index panel = own_panels_.begin; panel < own_panels_.end; ++panel) {
       for (index begin = 0; begin == 0 || begin < units_; begin += block) {
@@ -64,6 +68,26 @@ class ForwardPass : ForwardProducts<Cell, V> {
         });
       }
     }
+  }
+
+  /// The same for a row alone: panels side by side. It is bound by reading the weights, so every other step
+  /// begins with those that the one before read last and that are still near.
+  template <int kPhase>
+  void multiply_row(index step) noexcept {
+    const index block = shared_.path.state_block;
+    const bool back = step & 1;
+    Scalar sums[kPanelsOfRow * Shape::kWidth];
+    this->expect_state(step);
+    for_row_tiles<kPanelsOfRow>(own_panels_.end - own_panels_.begin, [&](auto panels, index at) {
+      constexpr int kPanels = decltype(panels)::value;
+      const index panel = back ? own_panels_.end - kPanels - at : own_panels_.begin + at;
+      for (index begin = 0; begin == 0 || begin < units_; begin += block) {
+        const index end = begin + block < units_ ? begin + block : units_;
+        this->template step_tile<kPhase, 1, kPanels>(panel, step, 0, begin, end, sums);
+      }
+      this->expect_panels(back ? panel - kPanelsOfRow : panel + kPanels, step);
+      for (int p = 0; p < kPanels; ++p) finish<kPhase>(panel + p, step, 0, 1, sums + p * Shape::kWidth);
+    });
   }
 
   /// The same, accumulator by accumulator.

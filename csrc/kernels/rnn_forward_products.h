@@ -11,11 +11,12 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   using Rows::every_nth_, Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
   using Rows::first_row, Rows::input, Rows::own_rows, Rows::state_row;
   using Rows::input_distance_, Rows::input_operands_, Rows::state_distance_, Rows::state_operands_;
-  using Rows::kPanelsOfGates;
+  using Rows::kPanelsOfGates, Rows::kPanelsOfRow;
   using typename Rows::Gates;
   using typename Rows::Scalar;
   using typename Rows::Shape;
   static constexpr int kGateRows = tile_rows<V>(4);
+  static constexpr index kLine = kLineBytes / sizeof(Scalar);
 
   ForwardProducts(const RnnForward<Scalar>& forward, const Worker& worker) noexcept
       : Rows(forward.call, worker),
@@ -51,8 +52,9 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     return forward_.states[which] + (forward_.keeps_states ? state_row(row, slot) : row) * state_width_;
   }
 
-  const Scalar* panel_weights(index panel) const noexcept {
-    return forward_.packed + panel * Shape::block(shared_.sizes);
+  const Scalar* bias_of(index panel) const noexcept { return forward_.packed + Shape::bias_offset(panel); }
+  const Scalar* input_weights(index panel) const noexcept {
+    return forward_.packed + Shape::input_offset(shared_.sizes, panel);
   }
 
   index row_of_chunk(index row, index step) const noexcept { return first_row(step) - chunk_first_ + row; }
@@ -127,58 +129,85 @@ class ForwardProducts : protected RnnRows<Cell, V> {
           x[i] = taken_input(0, row, step);
           target[i] = accumulators(panel, row, step);
         }
-        project_tile<kRows>(panel_weights(panel), x, target);
+        project_tile<kRows>(panel, x, target);
       });
     }
   }
 
   template <int kRows>
-  TIMELOOM_NOINLINE void project_tile(const Scalar* weights, const Scalar* const (&x)[kRows],
+  TIMELOOM_NOINLINE void project_tile(index panel, const Scalar* const (&x)[kRows],
                                       Scalar* const (&target)[kRows]) const noexcept {
     V acc[kRows][Shape::kVectors];
-    start_from_bias<kRows, 0, Shape::kVectors>(acc, weights);
-    multiply_add<kRows, Shape::kInputBegin, Shape::kInputEnd>(acc, x, weights + Shape::input_offset(),
+    start_from_bias<kRows, 0, Shape::kVectors>(acc, bias_of(panel));
+    multiply_add<kRows, Shape::kInputBegin, Shape::kInputEnd>(acc, x, input_weights(panel),
                                                               Shape::kInputWidth, features_);
     store_accumulators<kRows, 0, Shape::kVectors>(acc, target);
   }
 
-  /// The sums of one tile of one step over units [begin, end): into `sums` [rows, width] after the last
-  /// block, else stored for the next one. `first` counts own rows.
-  template <int kPhase, int kRows>
+  /// The sums of one tile of one step over units [begin, end), from `panel` on: into `sums` [panels, rows,
+  /// width] after the last block, else stored for the next one. `first` counts own rows.
+  template <int kPhase, int kRows, int kPanels = 1>
   TIMELOOM_NOINLINE void step_tile(index panel, index step, index first, index begin, index end,
                                    Scalar* sums) const noexcept {
     constexpr int kBegin = Shape::phase_begin(kPhase);
     constexpr int kEnd = Shape::phase_end(kPhase);
     constexpr int kInputBegin = Shape::kInputBegin > kBegin ? Shape::kInputBegin : kBegin;
     constexpr int kInputEnd = Shape::kInputEnd < kEnd ? Shape::kInputEnd : kEnd;
-    const Scalar* weights = panel_weights(panel);
     const Scalar* left[kRows];
-    V acc[kRows][Shape::kVectors];
+    V acc[kPanels][kRows][Shape::kVectors];
     if (begin > 0 || shared_.path.separate) {
-      for (int i = 0; i < kRows; ++i) {
-        const Scalar* source = accumulators(panel, own_.row(first + i), step);
-        TIMELOOM_UNROLL
-        for (int v = kBegin; v < kEnd; ++v) acc[i][v] = V::load(source + v * V::kLanes);
+      TIMELOOM_UNROLL
+      for (int p = 0; p < kPanels; ++p) {
+        for (int i = 0; i < kRows; ++i) {
+          const Scalar* source = accumulators(panel + p, own_.row(first + i), step);
+          TIMELOOM_UNROLL
+          for (int v = kBegin; v < kEnd; ++v) acc[p][i][v] = V::load(source + v * V::kLanes);
+        }
       }
     } else {
-      start_from_bias<kRows, kBegin, kEnd>(acc, weights);
+      TIMELOOM_UNROLL
+      for (int p = 0; p < kPanels; ++p) start_from_bias<kRows, kBegin, kEnd>(acc[p], bias_of(panel + p));
       for (int i = 0; i < kRows; ++i) left[i] = taken_input(0, own_.row(first + i), step);
-      multiply_add<kRows, kInputBegin, kInputEnd>(
-          acc, left, weights + Shape::input_offset() + (kInputBegin - Shape::kInputBegin) * V::kLanes,
-          Shape::kInputWidth, features_);
+      multiply_add_panels<kInputBegin, kInputEnd>(
+          acc, left, input_weights(panel) + (kInputBegin - Shape::kInputBegin) * V::kLanes,
+          input_weights(1) - input_weights(0), Shape::kInputWidth, features_);
     }
     for (int i = 0; i < kRows; ++i) {
       const index row = own_.row(first + i);
       left[i] = (kPhase == 0 ? taken_state(0, row, step) : operand(row, step)) + begin;
     }
-    multiply_add<kRows, Shape::state_begin(kPhase), Shape::state_end(kPhase)>(
-        acc, left, weights + Shape::state_offset(shared_.sizes, kPhase) + begin * Shape::state_width(kPhase),
-        Shape::state_width(kPhase), end - begin);
-    Scalar* target[kRows];
-    for (int i = 0; i < kRows; ++i) {
-      target[i] = end == units_ ? sums + i * Shape::kWidth : accumulators(panel, own_.row(first + i), step);
+    multiply_add_panels<Shape::state_begin(kPhase), Shape::state_end(kPhase)>(
+        acc, left,
+        forward_.packed + Shape::state_offset(shared_.sizes, kPhase, panel) +
+            begin * Shape::state_width(kPhase),
+        units_ * Shape::state_width(kPhase), Shape::state_width(kPhase), end - begin);
+    TIMELOOM_UNROLL
+    for (int p = 0; p < kPanels; ++p) {
+      Scalar* target[kRows];
+      for (int i = 0; i < kRows; ++i) {
+        target[i] = end == units_ ? sums + (p * kRows + i) * Shape::kWidth
+                                  : accumulators(panel + p, own_.row(first + i), step);
+      }
+      store_accumulators<kRows, kBegin, kEnd>(acc[p], target);
     }
-    store_accumulators<kRows, kBegin, kEnd>(acc, target);
+  }
+
+  /// Asks for what the first product of a step reads of the state: other cores have just written it.
+  void expect_state(index step) const noexcept {
+    const Scalar* state = taken_state(0, own_.row(0), step);
+    for (index k = 0; k < units_; k += kLine) TIMELOOM_PREFETCH(state + k);
+  }
+
+  /// Asks for where the sums of the next tile of one row begin, while the cell works on those of this one.
+  void expect_panels(index panel, index step) const noexcept {
+    if (panel < own_panels_.begin || panel + kPanelsOfRow > own_panels_.end) return;
+    for (int p = 0; p < kPanelsOfRow; ++p) {
+      const Scalar* weights = forward_.packed + Shape::state_offset(shared_.sizes, 0, panel + p);
+      for (int line = 0; line < 8; ++line) TIMELOOM_PREFETCH(weights + line * kLine);
+      if (!shared_.path.separate) continue;
+      const Scalar* sums = accumulators(panel + p, own_.row(0), step);
+      for (index at = 0; at < Shape::kWidth; at += kLine) TIMELOOM_PREFETCH(sums + at);
+    }
   }
 
   /// As step_tile for one accumulator of a gate panel, whose operands are its own. `sums` holds
@@ -186,7 +215,6 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   template <int kPhase, int kRows>
   TIMELOOM_NOINLINE void gate_tile(int accumulator, index gate_panel, index step, index first, index begin,
                                    index end, Scalar* sums) const noexcept {
-    const Scalar* weights = forward_.packed + gate_panel * Gates::block(shared_.sizes);
     const Scalar* left[kRows];
     V acc[kRows][4];
     if (begin > 0) {
@@ -200,7 +228,8 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       for (int i = 0; i < kRows; ++i) {
         TIMELOOM_UNROLL
         for (int v = 0; v < 4; ++v) {
-          acc[i][v] = V::load(weights + accumulator * Gates::kUnits + v * V::kLanes);
+          acc[i][v] = V::load(forward_.packed + Gates::bias_offset(gate_panel) + accumulator * Gates::kUnits +
+                              v * V::kLanes);
         }
       }
       const int gate = Cell::kInfo.input_gate[accumulator];
@@ -209,7 +238,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
           left[i] = taken_input(gate, own_.row(first + i), step);
         }
         multiply_add<kRows, 0, 4>(acc, left,
-                                  weights + Gates::input_offset() +
+                                  forward_.packed + Gates::input_offset(shared_.sizes, gate_panel) +
                                       (accumulator - Cell::kInfo.input.begin) * features_ * Gates::kUnits,
                                   Gates::kUnits, features_);
       }
@@ -222,7 +251,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       }
       multiply_add<kRows, 0, 4>(
           acc, left,
-          weights + Gates::state_offset(shared_.sizes, kPhase) +
+          forward_.packed + Gates::state_offset(shared_.sizes, kPhase, gate_panel) +
               ((accumulator - Cell::kInfo.state[kPhase].begin) * units_ + begin) * Gates::kUnits,
           Gates::kUnits, end - begin);
     }

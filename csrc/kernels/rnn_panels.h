@@ -45,13 +45,19 @@ struct Panel {
   }
   static index column_panels(index columns) { return (columns + kColumns - 1) / kColumns; }
 
-  // Forward weights of one panel: bias [width], input [F, input width], state by phase [U, state width].
-  static index input_offset() { return kWidth; }
-  static index state_offset(const RnnSizes& sizes, int phase) {
-    return kWidth + sizes.features * kInputWidth + (phase == 1 ? sizes.units * state_width(0) : 0);
+  // Forward weights: bias [P][width], input [P][F, input width], state by phase [P][U, state width]. A step
+  // reads those of the state from end to end.
+  static index bias_offset(index panel) { return panel * kWidth; }
+  static index input_offset(const RnnSizes& sizes, index panel) {
+    return panels(sizes) * kWidth + panel * sizes.features * kInputWidth;
   }
-  static index block(const RnnSizes& sizes) {
-    return kWidth + sizes.features * kInputWidth + sizes.units * (state_width(0) + state_width(1));
+  static index state_offset(const RnnSizes& sizes, int phase, index panel) {
+    return panels(sizes) * (kWidth + sizes.features * kInputWidth + phase * sizes.units * state_width(0)) +
+           panel * sizes.units * state_width(phase);
+  }
+  static index weights_size(const RnnSizes& sizes) {
+    return panels(sizes) *
+           (kWidth + sizes.features * kInputWidth + sizes.units * (state_width(0) + state_width(1)));
   }
 
   // Transposed weights: by phase [panels of units][P * state width][4L], then [panels of features][P * input
@@ -90,7 +96,7 @@ void rnn_layout(const RnnSizes& sizes, bool by_gate, RnnLayout& layout) noexcept
   // A gate panel is one panel or a few: its sizes are at least those of the panels.
   using Gates = GatePanel<Cell, V>;
   layout.accumulator_row = Gates::panels(sizes) * Gates::kWidth;
-  layout.packed_weights = Gates::panels(sizes) * Gates::block(sizes);
+  layout.packed_weights = Gates::weights_size(sizes);
   layout.packed_transposed = Gates::transposed_size(sizes);
   layout.input_distance = row_distance<typename V::scalar>(sizes.features);
   layout.state_distance = row_distance<typename V::scalar>(sizes.units);
@@ -141,7 +147,7 @@ void pack_panels(const RnnPacking<Scalar>& packing, const Worker& worker) noexce
   constexpr int row_gates = info.input_gates > info.state_gates ? info.input_gates : info.state_gates;
   const Share share = share_of(Shape::panels(sizes), worker);
   for (index panel = share.begin; panel < share.end; ++panel) {
-    Scalar* block = packing.packed + panel * Shape::block(sizes);
+    Scalar* bias = packing.packed + Shape::bias_offset(panel);
     for (index column = 0; column < Shape::kWidth; ++column) {
       const index accumulator = column / Shape::kUnits;
       const index unit = panel * Shape::kUnits + column % Shape::kUnits;
@@ -154,14 +160,15 @@ void pack_panels(const RnnPacking<Scalar>& packing, const Worker& worker) noexce
           start += packing.bias[(row_gates + state_gate) * sizes.units + unit];
         }
       }
-      block[column] = start;
+      bias[column] = start;
     }
-    pack_range<Shape, kByGate>(block + Shape::input_offset(), packing.kernel, sizes.features, sizes.units,
-                               info.input_gates, info.input_gate, info.input, panel);
+    pack_range<Shape, kByGate>(packing.packed + Shape::input_offset(sizes, panel), packing.kernel,
+                               sizes.features, sizes.units, info.input_gates, info.input_gate, info.input,
+                               panel);
     for (int phase = 0; phase < info.phases; ++phase) {
-      pack_range<Shape, kByGate>(block + Shape::state_offset(sizes, phase), packing.recurrent_kernel,
-                                 sizes.units, sizes.units, info.state_gates, info.state_gate,
-                                 info.state[phase], panel);
+      pack_range<Shape, kByGate>(packing.packed + Shape::state_offset(sizes, phase, panel),
+                                 packing.recurrent_kernel, sizes.units, sizes.units, info.state_gates,
+                                 info.state_gate, info.state[phase], panel);
     }
   }
 }

@@ -37,6 +37,7 @@ class RnnRows {
   using Shape = Panel<Cell, V>;
   using Gates = GatePanel<Cell, V>;
   static constexpr int kPanelsOfGates = 4 / Shape::kTiles;  // panels in a gate panel
+  static constexpr int kPanelsOfRow = 2;  // side by side in a tile of one row: chains, and streams of weights
   // The second product of a step has one operand, so one gate.
   static_assert(Cell::kInfo.phases == 1 || Cell::kInfo.state[1].end - Cell::kInfo.state[1].begin == 1,
                 "a cell's second phase sums one accumulator");

@@ -70,6 +70,27 @@ TIMELOOM_INLINE void multiply_add(V (&acc)[kRows][kTotal], const Scalar* const (
   }
 }
 
+/// The same for panels of b that lie `b_panel` apart, side by side: acc[panel][row][begin + v].
+template <int kBegin, int kEnd, int kPanels, int kRows, int kTotal, class V,
+          class Scalar = typename V::scalar>
+TIMELOOM_INLINE void multiply_add_panels(V (&acc)[kPanels][kRows][kTotal], const Scalar* const (&a)[kRows],
+                                         const Scalar* b, index b_panel, index b_stride,
+                                         index length) noexcept {
+  if constexpr (kPanels == 1) {
+    multiply_add<kRows, kBegin, kEnd>(acc[0], a, b, b_stride, length);
+  } else if constexpr (kEnd > kBegin) {
+    TIMELOOM_UNROLL_BY_4
+    for (index k = 0; k < length; ++k) {
+      TIMELOOM_UNROLL
+      for (int panel = 0; panel < kPanels; ++panel) {
+        multiply_add_step<kRows, kBegin, kEnd>(
+            acc[panel], [&](int row) { return V::broadcast(a[row][k]); }, b + panel * b_panel);
+      }
+      b += b_stride;
+    }
+  }
+}
+
 /// acc[row][v] += sum over k < length of a[k * a_stride + row] * b[k * b_stride + v * L]: the left operand is
 /// transposed.
 template <int kRows, int kVectors, class V, class Scalar = typename V::scalar>
@@ -83,12 +104,14 @@ TIMELOOM_INLINE void multiply_add_outer(V (&acc)[kRows][kVectors], const Scalar*
   }
 }
 
+constexpr index kLineBytes = 64;  // of a cache
+
 /// Elements between rows of `width` that a tile reads side by side: an odd number of cache lines. At a
 /// multiple of 4096 bytes (1024 units, or a sequence of such rows) every row would fall into the same set of
 /// the first cache, and the tile would run at half its speed.
 template <class Scalar>
 constexpr index row_distance(index width) {
-  constexpr index kLine = 64 / sizeof(Scalar);
+  constexpr index kLine = kLineBytes / sizeof(Scalar);
   return ((width + kLine - 1) / kLine | 1) * kLine;
 }
 

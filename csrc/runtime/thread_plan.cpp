@@ -50,8 +50,9 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
 
   RnnPlan plan{};
   plan.path.separate = (sizes.batch < 8 && sizes.steps > 1) || weight_bytes > 2 * kCacheBytes;
-  plan.path.state_block =
-      backward || sizes.units > kBlock + kBlock / 2 ? kBlock : std::max<index>(sizes.units, 1);
+  // Blocks keep weights near for the next tile of rows: none for a batch that is one tile.
+  const bool blocked = backward || (sizes.batch > kRowsOfTile && sizes.units > kBlock + kBlock / 2);
+  plan.path.state_block = blocked ? kBlock : std::max<index>(sizes.units, 1);
   const int limit = request.threads > 0 ? request.threads : thread_limit();
   const bool rows_suffice = sizes.batch >= limit * kRowsOfTile;
   plan.path.unit_slices =
