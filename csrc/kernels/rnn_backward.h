@@ -5,13 +5,13 @@
 // are in cache: dx and the weight gradients.
 #pragma once
 
-#include "kernels/rnn_backward_products.h"
 #include "kernels/rnn_pair.h"
+#include "kernels/rnn_weight_gradients.h"
 
 /// The whole pass for one pair of activations.
 template <class Cell, class V, class Pair>
-class BackwardPass : BackwardProducts<Cell, V> {
-  using Base = BackwardProducts<Cell, V>;
+class BackwardPass : WeightGradients<Cell, V> {
+  using Base = WeightGradients<Cell, V>;
   using Base::backward_, Base::shared_, Base::units_, Base::padded_units_, Base::worker_;
   using Base::d_state, Base::d_sums, Base::for_own_units, Base::output, Base::own_rows, Base::previous_output,
       Base::state;

@@ -1,25 +1,23 @@
-// The products of backward: the gradient of the state before a step, of the inputs, and of the weights.
+// The products of backward with the transposed weights: the gradient of the state before a step and of the
+// inputs.
 //
-// The gradients of the sums of a chunk lie in one buffer that serves, unpacked, as left operand of the first
-// two and as packed right operand of the third.
+// The gradients of the sums of a chunk lie in one buffer that serves, unpacked, as left operand of these two
+// and as packed right operand of the weight gradients (rnn_weight_gradients.h).
 #pragma once
 
-#include "kernels/outer.h"
 #include "kernels/rnn_backward_rows.h"
 
 template <class Cell, class V>
 class BackwardProducts : protected BackwardRows<Cell, V> {
  protected:
   using Rows = BackwardRows<Cell, V>;
-  using Rows::accumulator_stride_, Rows::row_stride_, Rows::worker_;
   using Rows::backward_, Rows::batch_, Rows::chunk_first_, Rows::columns_, Rows::count_, Rows::features_;
   using Rows::BackwardRows;
   using Rows::d_gate_offset, Rows::d_input, Rows::d_state, Rows::d_sums, Rows::d_sums_of_chunk;
-  using Rows::first_row, Rows::input_rows, Rows::own_rows, Rows::row_place, Rows::state_rows;
-  using Rows::input_distance_, Rows::state_distance_;
+  using Rows::first_row, Rows::own_rows, Rows::row_place;
   using Rows::kPanelsOfRow;
   using Rows::own_, Rows::padded_units_, Rows::panel_stride_, Rows::panels_, Rows::shared_, Rows::units_;
-  using Rows::upstream;
+  using Rows::upstream, Rows::worker_;
   using typename Rows::Gates;
   using typename Rows::Scalar;
   using typename Rows::Shape;
@@ -29,34 +27,83 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   /// Phase 1: d operand = d sums U^T.
   template <int kPhase>
   void multiply_transposed(index step) noexcept {
-    constexpr index kSegment = Shape::state_width(kPhase);
     if (own_rows(step) == 1) {
       multiply_row_transposed<kPhase>(step);
       return;
     }
-    const index block = kSegment == 0 ? panels_ : shared_.path.state_block / (kSegment ? kSegment : 1) + 1;
-    for (index column = columns_.begin; column < columns_.end; ++column) {
-      const Scalar* weights = backward_.packed_transposed +
-                              Shape::transposed_state_offset(shared_.sizes, kPhase) +
-                              column * Shape::transposed_state_panel(shared_.sizes, kPhase);
-      for (index begin = 0; begin < panels_; begin += block) {
-        const index end = begin + block < panels_ ? begin + block : panels_;
-        for_row_tiles<kProductRows>(own_rows(step), [&](auto rows, index first) {
-          constexpr int kRows = decltype(rows)::value;
-          V acc[kRows][4];
-          const Scalar* left[kRows];
-          for (int i = 0; i < kRows; ++i) {
-            const index row = own_.row(first + i);
-            left[i] = d_sums(begin, row, step) + Shape::state_begin(kPhase) * V::kLanes;
-            start_of_chain<kPhase>(acc[i], row, step, column, begin == 0);
-          }
-          multiply_segments(acc, left, weights + begin * kSegment * Shape::kColumns, kSegment, end - begin);
-          for (int i = 0; i < kRows; ++i) {
-            Scalar* target = d_left<kPhase>(own_.row(first + i)) + column * Shape::kColumns;
-            TIMELOOM_UNROLL
-            for (int v = 0; v < 4; ++v) acc[i][v].store(target + v * V::kLanes);
-          }
+    const index first = first_row(step) - chunk_first_;
+    multiply_blocks<4, Shape::state_begin(kPhase), Shape::state_width(kPhase)>(
+        own_rows(step), columns_,
+        backward_.packed_transposed + Shape::transposed_state_offset(shared_.sizes, kPhase),
+        [=](index at) { return first + own_.row(at); },
+        [=](V(&acc)[4], index at, index column, bool fresh) {
+          start_of_chain<kPhase>(acc, own_.row(at), step, column, fresh);
+        },
+        [=](const V(&acc)[4], index at, index column) {
+          Scalar* target = d_left<kPhase>(own_.row(at)) + column * Shape::kColumns;
+          TIMELOOM_UNROLL
+          for (int v = 0; v < 4; ++v) acc[v].store(target + v * V::kLanes);
         });
+  }
+
+  /// d sums times transposed weights, for `rows` rows and a share of the columns. Row `at` of them is row
+  /// row_of(at) of the chunk; start(acc, at, column, fresh) begins or takes up its chain, finish(acc, at,
+  /// column) stores it. A phase without a product (kSegment = 0) has its chains begun and stored.
+  template <int kVectors, int kBegin, index kSegment, class RowOf, class Start, class Finish>
+  TIMELOOM_INLINE void multiply_blocks(index rows, Share columns, const Scalar* weights, RowOf&& row_of,
+                                       Start&& start, Finish&& finish) noexcept {
+    constexpr index kOffset = kBegin * V::kLanes;
+    const bool gathers = kSegment > 0 && columns.end - columns.begin >= Shape::kGatheredColumns;
+    const index row_block = gathers ? Shape::kGatheredRows : rows;
+    const index depth =
+        shared_.path.state_block < Shape::kGatheredDepth ? shared_.path.state_block : Shape::kGatheredDepth;
+    const index block = kSegment == 0 ? panels_ : depth / (kSegment ? kSegment : 1) + 1;
+    for (index begin = 0; begin < rows; begin += row_block) {
+      const index count = rows - begin < row_block ? rows - begin : row_block;
+      for (index from = 0; from < panels_; from += block) {
+        const index to = from + block < panels_ ? from + block : panels_;
+        const index distance = row_distance<Scalar>((to - from) * kSegment);
+        if (gathers) {
+          gather_segments<kSegment>(from, to, count, distance, [&](index panel, index i) {
+            return d_sums_of_chunk(panel, row_of(begin + i)) + kOffset;
+          });
+        }
+        for (index column = columns.begin; column < columns.end; ++column) {
+          const Scalar* right = weights + (column * panels_ + from) * kSegment * Shape::kColumns;
+          for_row_tiles<tile_rows<V>(kVectors)>(count, [&](auto constant, index tile) {
+            constexpr int kRows = decltype(constant)::value;
+            const index first = begin + tile;
+            V acc[kRows][kVectors];
+            const Scalar* left[kRows];
+            for (int i = 0; i < kRows; ++i) {
+              left[i] = gathers ? scratch() + (tile + i) * distance
+                                : d_sums_of_chunk(from, row_of(first + i)) + kOffset;
+              start(acc[i], first + i, column, from == 0);
+            }
+            if (gathers) {
+              multiply_add<kRows, 0, kVectors>(acc, left, right, Shape::kColumns, (to - from) * kSegment);
+            } else {
+              multiply_segments(acc, left, right, kSegment, to - from);
+            }
+            for (int i = 0; i < kRows; ++i) finish(acc[i], first + i, column);
+          });
+        }
+      }
+    }
+  }
+
+  /// Panels [from, to) of d sums, side by side in rows `distance` apart: left where they are, each panel is
+  /// far from the next, and every column of the product would fetch them anew.
+  template <index kSegment, class Source>
+  TIMELOOM_NOINLINE void gather_segments(index from, index to, index rows, index distance,
+                                         Source&& source) noexcept {
+    for (index panel = from; panel < to; ++panel) {
+      Scalar* target = scratch() + (panel - from) * kSegment;
+      for (index i = 0; i < rows; ++i) {
+        const Scalar* segment = source(panel, i);
+        TIMELOOM_UNROLL
+        for (index k = 0; k < kSegment; k += V::kLanes) V::load(segment + k).store(target + k);
+        target += distance;
       }
     }
   }
@@ -195,39 +242,28 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       input_gradient_by_gate();
       return;
     }
-    for (index column = 0; column < Shape::column_panels(features_); ++column) {
-      if (features_ - column * Shape::kColumns <= V::kLanes) {
-        input_gradient_columns<1>(column);  // few features: the other three vectors would be empty
-      } else {
-        input_gradient_columns<4>(column);
-      }
-    }
+    const index columns = Shape::column_panels(features_);
+    const bool narrow = features_ - (columns - 1) * Shape::kColumns <= V::kLanes;
+    input_gradient_columns<4>({0, columns - narrow});
+    // Few features are left: the other three vectors would be empty.
+    if (narrow) input_gradient_columns<1>({columns - 1, columns});
   }
 
-  /// dx of one panel of features, of which the first `kVectors` vectors hold any.
+  /// dx of panels of features of which the first `kVectors` vectors hold any.
   template <int kVectors>
-  void input_gradient_columns(index column) noexcept {
-    constexpr index kSegment = Shape::kInputWidth;
-    static_assert(kSegment > 0, "a cell whose sums take no input has no use");
-    const index block = shared_.path.state_block / kSegment + 1;
+  void input_gradient_columns(Share columns) noexcept {
+    static_assert(Shape::kInputWidth > 0, "a cell whose sums take no input has no use");
     const Share share = share_of(count_, worker_);
-    const Scalar* weights = backward_.packed_transposed + Shape::transposed_input_offset(shared_.sizes) +
-                            column * Shape::transposed_input_panel(shared_.sizes);
-    for (index from = 0; from < panels_; from += block) {
-      const index to = from + block < panels_ ? from + block : panels_;
-      for_row_tiles<tile_rows<V>(kVectors)>(share.end - share.begin, [&](auto rows, index tile) {
-        constexpr int kRows = decltype(rows)::value;
-        const index first = share.begin + tile;
-        V acc[kRows][kVectors];
-        const Scalar* left[kRows];
-        for (int i = 0; i < kRows; ++i) {
-          left[i] = d_sums_of_chunk(from, first + i) + Shape::kInputBegin * V::kLanes;
-          load_columns(acc[i], first + i, column, from == 0);
-        }
-        multiply_segments(acc, left, weights + from * kSegment * Shape::kColumns, kSegment, to - from);
-        for (int i = 0; i < kRows; ++i) store_columns(acc[i], first + i, column);
-      });
-    }
+    multiply_blocks<kVectors, Shape::kInputBegin, Shape::kInputWidth>(
+        share.end - share.begin, columns,
+        backward_.packed_transposed + Shape::transposed_input_offset(shared_.sizes),
+        [=](index at) { return share.begin + at; },
+        [=](V(&acc)[kVectors], index at, index column, bool fresh) {
+          load_columns(acc, share.begin + at, column, fresh);
+        },
+        [=](const V(&acc)[kVectors], index at, index column) {
+          store_columns(acc, share.begin + at, column);
+        });
   }
 
   /// The same gate by gate: a chain for each, times the factors that the gate took the inputs with.
@@ -279,100 +315,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
     }
   }
 
-  /// dW += x^T d sums, dU += h^T d sums, db += d sums over the gathered rows.
-  void weight_gradients() noexcept {
-    if (shared_.path.by_gate) {
-      weight_gradients_by_gate();
-    } else {
-      outer<Shape::kInputBegin, Shape::kInputEnd>(input_rows(0), input_distance_, features_,
-                                                  backward_.d_kernel, Cell::kInfo.input_gates,
-                                                  Cell::kInfo.input_gate);
-      outer<Shape::state_begin(0), Shape::state_end(0)>(state_rows(0), state_distance_, units_,
-                                                        backward_.d_recurrent_kernel, Cell::kInfo.state_gates,
-                                                        Cell::kInfo.state_gate);
-      if constexpr (Shape::kPhases == 2) {
-        outer<Shape::state_begin(1), Shape::state_end(1)>(backward_.operand_rows, state_distance_, units_,
-                                                          backward_.d_recurrent_kernel,
-                                                          Cell::kInfo.state_gates, Cell::kInfo.state_gate);
-      }
-    }
-    if (backward_.d_bias) bias_gradient();
-  }
-
-  void weight_gradients_by_gate() noexcept {
-    for (int a = Cell::kInfo.input.begin; a < Cell::kInfo.input.end; ++a) {
-      const int gate = Cell::kInfo.input_gate[a];
-      outer_of_gate(input_rows(shared_.input_dropout ? gate : 0), input_distance_, features_,
-                    backward_.d_kernel, Cell::kInfo.input_gates, gate, a);
-    }
-    for (int phase = 0; phase < Shape::kPhases; ++phase) {
-      for (int a = Cell::kInfo.state[phase].begin; a < Cell::kInfo.state[phase].end; ++a) {
-        const int gate = Cell::kInfo.state_gate[a];
-        const Scalar* rows =
-            phase == 1 ? backward_.operand_rows : state_rows(shared_.recurrent_dropout ? gate : 0);
-        outer_of_gate(rows, state_distance_, units_, backward_.d_recurrent_kernel, Cell::kInfo.state_gates,
-                      gate, a);
-      }
-    }
-  }
-
   Scalar* scratch() const noexcept {
-    constexpr index kWidth = Shape::kWidth > Shape::kColumns ? Shape::kWidth : Shape::kColumns;
-    return backward_.scratch + worker_.index * (features_ > units_ ? features_ : units_) * kWidth;
-  }
-
-  /// result[columns, gates * U] += rows^T d sums for vectors [begin, end) of every panel.
-  template <int kBegin, int kEnd>
-  void outer(const Scalar* rows, index distance, index columns, Scalar* result, int gates,
-             const int* gate_of) noexcept {
-    if constexpr (kEnd > kBegin) {
-      const index units = units_;
-      outer_product<kEnd - kBegin, V>(
-          rows, distance, columns, backward_.d_accumulators + kBegin * V::kLanes, panel_stride_,
-          Shape::kWidth, panels_, count_, scratch(), worker_, [=](index panel, index column, int v) {
-            const int accumulator = (kBegin + v) / Shape::kTiles;
-            const index unit = panel * Shape::kUnits + (kBegin + v) % Shape::kTiles * V::kLanes;
-            return Lanes<Scalar>{result + column * gates * units + gate_of[accumulator] * units + unit,
-                                 units - unit};
-          });
-    }
-  }
-
-  /// The same for one accumulator of the gate panels.
-  void outer_of_gate(const Scalar* rows, index distance, index columns, Scalar* result, int gates, int gate,
-                     int accumulator) noexcept {
-    const index units = units_;
-    outer_product<4, V>(rows, distance, columns, backward_.d_accumulators + d_gate_offset(0, accumulator, 0),
-                        d_gate_offset(1, 0, 0), Gates::kUnits, Gates::panels(shared_.sizes), count_,
-                        scratch(), worker_, [=](index gates_at, index column, int v) {
-                          const index unit = gates_at * Gates::kUnits + v * V::kLanes;
-                          return Lanes<Scalar>{result + (column * gates + gate) * units + unit, units - unit};
-                        });
-  }
-
-  void bias_gradient() noexcept {
-    constexpr int row_gates =
-        Cell::kInfo.input_gates > Cell::kInfo.state_gates ? Cell::kInfo.input_gates : Cell::kInfo.state_gates;
-    const Share share = share_of(panels_ * Shape::kVectors, worker_);
-    for (index item = share.begin; item < share.end; ++item) {
-      const index panel = item / Shape::kVectors;
-      const int v = static_cast<int>(item % Shape::kVectors);
-      const int accumulator = v / Shape::kTiles;
-      const index unit = panel * Shape::kUnits + v % Shape::kTiles * V::kLanes;
-      const Scalar* source =
-          d_sums_of_chunk(panel, 0) + accumulator * accumulator_stride_ + v % Shape::kTiles * V::kLanes;
-      V sum = V::zero();
-      for (index at = 0; at < count_; ++at) sum = sum + V::load(source + at * row_stride_);
-      const int input_gate = Cell::kInfo.input_gate[accumulator];
-      const int state_gate = Cell::kInfo.state_gate[accumulator];
-      if (input_gate >= 0) add_bias(backward_.d_bias + input_gate * units_ + unit, sum, units_ - unit);
-      if (Cell::kInfo.bias_rows == 2 && state_gate >= 0) {
-        add_bias(backward_.d_bias + (row_gates + state_gate) * units_ + unit, sum, units_ - unit);
-      }
-    }
-  }
-
-  static void add_bias(Scalar* target, const V& sum, index count) noexcept {
-    store_lanes(load_lanes<V>(target, count) + sum, target, count);
+    return backward_.scratch + worker_.index * Shape::scratch(shared_.sizes);
   }
 };

@@ -26,6 +26,12 @@ struct Panel {
   static constexpr index kInputWidth = (kInputEnd - kInputBegin) * kLanes;
   static constexpr index kColumns = 4 * kLanes;  // columns of a panel of the transposed weights
 
+  // Rows of the left operand of a transposed product that are gathered at a time, and how much of each: they
+  // stay in the second cache while the columns pass, if there are at least so many panels of them.
+  static constexpr index kGatheredRows = 96;
+  static constexpr index kGatheredDepth = 512;
+  static constexpr index kGatheredColumns = 4;
+
   static constexpr int state_begin(int phase) { return Cell::kInfo.state[phase].begin * kTiles; }
   static constexpr int state_end(int phase) { return Cell::kInfo.state[phase].end * kTiles; }
   static constexpr index state_width(int phase) {
@@ -42,6 +48,17 @@ struct Panel {
   /// A row of states that steps keep: no wider than it must be, as there are many.
   static index state_width(const RnnSizes& sizes, bool by_gate) {
     return by_gate ? padded_units(sizes) : panels(sizes) * kUnits;
+  }
+  /// Backward workspace of a thread: sums of an outer product, or gathered rows.
+  static index scratch(const RnnSizes& sizes) {
+    const index most = sizes.features > sizes.units ? sizes.features : sizes.units;
+    const index outer = most * (kWidth > kColumns ? kWidth : kColumns);
+    if (column_panels(most) < kGatheredColumns) return outer;
+    const index depth = panels(sizes) * kWidth;
+    const index gathered =
+        kGatheredRows *
+        row_distance<Scalar>(depth < kGatheredDepth + kWidth ? depth : kGatheredDepth + kWidth);
+    return outer > gathered ? outer : gathered;
   }
   static index column_panels(index columns) { return (columns + kColumns - 1) / kColumns; }
 
@@ -100,8 +117,7 @@ void rnn_layout(const RnnSizes& sizes, bool by_gate, RnnLayout& layout) noexcept
   layout.packed_transposed = Gates::transposed_size(sizes);
   layout.input_distance = row_distance<typename V::scalar>(sizes.features);
   layout.state_distance = row_distance<typename V::scalar>(sizes.units);
-  layout.thread_scratch = (sizes.features > sizes.units ? sizes.features : sizes.units) *
-                          (Shape::kWidth > Shape::kColumns ? Shape::kWidth : Shape::kColumns);
+  layout.thread_scratch = Shape::scratch(sizes);
 }
 
 /// Copies the columns that feed accumulators [begin, end) of one panel: target [rows][(end - begin) * units

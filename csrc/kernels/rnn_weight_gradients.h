@@ -1,0 +1,112 @@
+// The gradients of weights and bias: sums over the gathered rows of a chunk.
+#pragma once
+
+#include "kernels/outer.h"
+#include "kernels/rnn_backward_products.h"
+
+template <class Cell, class V>
+class WeightGradients : protected BackwardProducts<Cell, V> {
+ protected:
+  using Products = BackwardProducts<Cell, V>;
+  using Products::accumulator_stride_, Products::panel_stride_, Products::row_stride_;
+  using Products::backward_, Products::count_, Products::features_, Products::panels_, Products::shared_;
+  using Products::BackwardProducts;
+  using Products::d_gate_offset, Products::d_sums_of_chunk, Products::input_rows, Products::state_rows;
+  using Products::input_distance_, Products::state_distance_;
+  using Products::scratch, Products::units_, Products::worker_;
+  using typename Products::Gates;
+  using typename Products::Scalar;
+  using typename Products::Shape;
+
+  /// dW += x^T d sums, dU += h^T d sums, db += d sums over the gathered rows.
+  void weight_gradients() noexcept {
+    if (shared_.path.by_gate) {
+      weight_gradients_by_gate();
+    } else {
+      outer<Shape::kInputBegin, Shape::kInputEnd>(input_rows(0), input_distance_, features_,
+                                                  backward_.d_kernel, Cell::kInfo.input_gates,
+                                                  Cell::kInfo.input_gate);
+      outer<Shape::state_begin(0), Shape::state_end(0)>(state_rows(0), state_distance_, units_,
+                                                        backward_.d_recurrent_kernel, Cell::kInfo.state_gates,
+                                                        Cell::kInfo.state_gate);
+      if constexpr (Shape::kPhases == 2) {
+        outer<Shape::state_begin(1), Shape::state_end(1)>(backward_.operand_rows, state_distance_, units_,
+                                                          backward_.d_recurrent_kernel,
+                                                          Cell::kInfo.state_gates, Cell::kInfo.state_gate);
+      }
+    }
+    if (backward_.d_bias) bias_gradient();
+  }
+
+  void weight_gradients_by_gate() noexcept {
+    for (int a = Cell::kInfo.input.begin; a < Cell::kInfo.input.end; ++a) {
+      const int gate = Cell::kInfo.input_gate[a];
+      outer_of_gate(input_rows(shared_.input_dropout ? gate : 0), input_distance_, features_,
+                    backward_.d_kernel, Cell::kInfo.input_gates, gate, a);
+    }
+    for (int phase = 0; phase < Shape::kPhases; ++phase) {
+      for (int a = Cell::kInfo.state[phase].begin; a < Cell::kInfo.state[phase].end; ++a) {
+        const int gate = Cell::kInfo.state_gate[a];
+        const Scalar* rows =
+            phase == 1 ? backward_.operand_rows : state_rows(shared_.recurrent_dropout ? gate : 0);
+        outer_of_gate(rows, state_distance_, units_, backward_.d_recurrent_kernel, Cell::kInfo.state_gates,
+                      gate, a);
+      }
+    }
+  }
+
+  /// result[columns, gates * U] += rows^T d sums for vectors [begin, end) of every panel.
+  template <int kBegin, int kEnd>
+  void outer(const Scalar* rows, index distance, index columns, Scalar* result, int gates,
+             const int* gate_of) noexcept {
+    if constexpr (kEnd > kBegin) {
+      const index units = units_;
+      outer_product<kEnd - kBegin, V>(
+          rows, distance, columns, backward_.d_accumulators + kBegin * V::kLanes, panel_stride_,
+          Shape::kWidth, panels_, count_, scratch(), worker_, [=](index panel, index column, int v) {
+            const int accumulator = (kBegin + v) / Shape::kTiles;
+            const index unit = panel * Shape::kUnits + (kBegin + v) % Shape::kTiles * V::kLanes;
+            return Lanes<Scalar>{result + column * gates * units + gate_of[accumulator] * units + unit,
+                                 units - unit};
+          });
+    }
+  }
+
+  /// The same for one accumulator of the gate panels.
+  void outer_of_gate(const Scalar* rows, index distance, index columns, Scalar* result, int gates, int gate,
+                     int accumulator) noexcept {
+    const index units = units_;
+    outer_product<4, V>(rows, distance, columns, backward_.d_accumulators + d_gate_offset(0, accumulator, 0),
+                        d_gate_offset(1, 0, 0), Gates::kUnits, Gates::panels(shared_.sizes), count_,
+                        scratch(), worker_, [=](index gates_at, index column, int v) {
+                          const index unit = gates_at * Gates::kUnits + v * V::kLanes;
+                          return Lanes<Scalar>{result + (column * gates + gate) * units + unit, units - unit};
+                        });
+  }
+
+  void bias_gradient() noexcept {
+    constexpr int row_gates =
+        Cell::kInfo.input_gates > Cell::kInfo.state_gates ? Cell::kInfo.input_gates : Cell::kInfo.state_gates;
+    const Share share = share_of(panels_ * Shape::kVectors, worker_);
+    for (index item = share.begin; item < share.end; ++item) {
+      const index panel = item / Shape::kVectors;
+      const int v = static_cast<int>(item % Shape::kVectors);
+      const int accumulator = v / Shape::kTiles;
+      const index unit = panel * Shape::kUnits + v % Shape::kTiles * V::kLanes;
+      const Scalar* source =
+          d_sums_of_chunk(panel, 0) + accumulator * accumulator_stride_ + v % Shape::kTiles * V::kLanes;
+      V sum = V::zero();
+      for (index at = 0; at < count_; ++at) sum = sum + V::load(source + at * row_stride_);
+      const int input_gate = Cell::kInfo.input_gate[accumulator];
+      const int state_gate = Cell::kInfo.state_gate[accumulator];
+      if (input_gate >= 0) add_bias(backward_.d_bias + input_gate * units_ + unit, sum, units_ - unit);
+      if (Cell::kInfo.bias_rows == 2 && state_gate >= 0) {
+        add_bias(backward_.d_bias + (row_gates + state_gate) * units_ + unit, sum, units_ - unit);
+      }
+    }
+  }
+
+  static void add_bias(Scalar* target, const V& sum, index count) noexcept {
+    store_lanes(load_lanes<V>(target, count) + sum, target, count);
+  }
+};
