@@ -9,12 +9,12 @@ namespace timeloom {
 namespace {
 
 constexpr double kRate = 30e9;  // multiply-adds a second of one thread, roughly: only thresholds depend on it
-constexpr double kLeastShare = 50e-6;     // seconds of work that make waking a thread worthwhile: it takes
-                                          // microseconds, and on a busy machine some ten of them
-constexpr double kLeastStepShare = 3e-6;  // seconds a step that make a barrier a step worthwhile
-constexpr index kRowsOfTile = 3;          // a batch slice below a tile leaves registers idle
-constexpr index kCacheBytes = 1 << 19;    // of weights that one core keeps in its own cache
-constexpr index kBlock = 512;             // depth of a block: 4 vectors of it stay in L2
+constexpr double kLeastShare = 50e-6;       // seconds of work that make waking a thread worthwhile: it takes
+                                            // microseconds, and on a busy machine some ten of them
+constexpr double kLeastStepShare = 0.4e-6;  // seconds a step that make a barrier a step worthwhile
+constexpr index kRowsOfTile = 3;            // a batch slice below a tile leaves registers idle
+constexpr index kCacheBytes = 1 << 19;      // of weights that one core keeps in its own cache
+constexpr index kBlock = 512;               // depth of a block: 4 vectors of it stay in L2
 
 RnnPath forced_path(const std::string& name, RnnPath path) {
   const auto* const found = std::find(std::begin(rnn_path_names), std::end(rnn_path_names), name);
