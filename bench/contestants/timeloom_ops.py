@@ -12,7 +12,10 @@ from timeloom import ops
 
 
 class Timeloom(Contestant):
-    """timeloom.ops, the allocation of results included; batches of unequal lengths are packed."""
+    """timeloom.ops, the allocation of results included; batches of unequal lengths are packed.
+
+    Weights are Variables, as those of the layers: plain arrays would be packed for the kernels at every call.
+    """
 
     name = "timeloom"
     library = "timeloom"
@@ -22,8 +25,7 @@ class Timeloom(Contestant):
     def __init__(self, task: Task, threads: int) -> None:
         super().__init__(task, threads)
         timeloom.backend.set_num_threads(threads)
-        self.arrays = [getattr(task, name) for name in WEIGHTS]
-        self.weights = [timeloom.Variable(array) for array in self.arrays] if task.trains else []
+        self.weights = [timeloom.Variable(getattr(task, name)) for name in WEIGHTS]
         self.options: dict[str, Any] = {"return_sequences": True}
         self.inputs, self.d_outputs = task.inputs, task.d_outputs
         self.call = getattr(ops, task.cell, None) or partial(ops.recurrent, task.cell)
@@ -36,7 +38,7 @@ class Timeloom(Contestant):
 
     def forward(self) -> Any:
         """Inference."""
-        return self.call(self.inputs, *self.arrays, self.states, **self.options)
+        return self.call(self.inputs, *self.weights, self.states, **self.options)
 
     def forward_backward(self) -> Any:
         """Every gradient of a random-weighted sum of the outputs."""
