@@ -227,9 +227,7 @@ py::object forward(const py::array& inputs, const ForwardValues& values) {
     cache.memory = std::move(memory);
     kept = py::cast(std::move(kept_cache));
   }
-  PyObject* const results = PyTuple_Pack(3, outputs.ptr(), states.ptr(), kept.ptr());
-  if (!results) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(results);
+  return packed_tuple(outputs, states, kept);
 }
 
 PyObject* rnn_forward(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
@@ -243,9 +241,42 @@ PyObject* rnn_forward(PyObject*, PyObject* const* arguments, Py_ssize_t count, P
   });
 }
 
+/// The arguments of rnn_backward in their order.
+enum BackwardArgument {
+  kCache,
+  kGradientOfOutputs,
+  kGradientsOfStates,
+  kNeedInputs,
+  kCopiesGradients,
+  kBackwardThreads,
+  kBackwardPath,
+  kBackwardKBlock,
+  kBackwardArguments
+};
+
+Signature<kBackwardArguments> backward_signature{
+    "rnn_backward",
+    kGradientsOfStates + 1,
+    kBackwardThreads,
+    {"cache", "d_outputs", "d_states", "need_inputs", "copies", "_threads", "_path", "_k_block"}};
+
+constexpr const char* kBackwardText =
+    "rnn_backward(cache: RnnCache, d_outputs: object, d_states: object, need_inputs: bool = True, copies: "
+    "bool = False, *, _threads: int = 0, _path: str = '', _k_block: int = 0) -> tuple\n"
+    "\n"
+    "Gradients of rnn_forward: (d_inputs or None, d_kernel, d_recurrent_kernel, d_bias or None, "
+    "d_initial_states). With `copies` arrays of another layout are copied, else refused.";
+
+using BackwardValues = PyObject* [kBackwardArguments];
+
 template <class Scalar>
-py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object,
-                   const py::object& d_states_object, bool need_inputs, const PlanRequest& request) {
+py::object backward(const RnnCache& cache, const BackwardValues& values) {
+  const PlanRequest request = checked_request(
+      checked_integer(values[kBackwardThreads], "_threads"),
+      values[kBackwardPath] ? checked_text(values[kBackwardPath], "_path") : std::string_view(),
+      static_cast<index>(checked_integer(values[kBackwardKBlock], "_k_block")));
+  const bool need_inputs = !values[kNeedInputs] || checked_flag(values[kNeedInputs], "need_inputs");
+  const bool copies = checked_flag(values[kCopiesGradients], "copies");
   const auto& call = std::get<RecurrentCall<Scalar>>(cache.call);
   const auto& memory = std::get<RecurrentMemory<Scalar>>(cache.memory);
   const CellInfo& info = *call.cell->info;
@@ -253,22 +284,24 @@ py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object,
   const index batch = call.timesteps.batch;
   const Scalar* d_sequence = nullptr;
   const Scalar* d_last = nullptr;
-  py::array d_outputs;
-  if (!d_outputs_object.is_none()) {
-    d_outputs = checked_array(d_outputs_object, "d_outputs", cache.type);
-    check_shape(d_outputs, "d_outputs", cache.outputs_shape);
-    (cache.return_sequences ? d_sequence : d_last) = data_of<Scalar>(d_outputs);
+  py::object d_outputs;
+  if (values[kGradientOfOutputs] != Py_None) {
+    py::array array = checked_array(values[kGradientOfOutputs], "d_outputs", cache.type, copies);
+    check_shape(array, "d_outputs", cache.outputs_shape);
+    (cache.return_sequences ? d_sequence : d_last) = data_of<Scalar>(array);
+    d_outputs = std::move(array);
   }
   const Scalar* d_final[kMaxStates] = {};
-  std::vector<py::array> d_final_arrays;
-  if (!d_states_object.is_none()) {
-    const py::tuple d_states = checked_tuple(d_states_object, "d_states", info.states);
+  py::object d_final_arrays[kMaxStates];
+  if (values[kGradientsOfStates] != Py_None) {
+    const py::tuple d_states = checked_tuple(values[kGradientsOfStates], "d_states", info.states);
     for (int which = 0; which < info.states; ++which) {
-      if (d_states[which].is_none()) continue;
-      d_final_arrays.push_back(shaped_array(py::object(d_states[which]),
-                                            "d_states[" + std::to_string(which) + "]", cache.type,
-                                            {batch, units}));
-      d_final[which] = data_of<Scalar>(d_final_arrays.back());
+      PyObject* const d_state = PyTuple_GET_ITEM(d_states.ptr(), which);
+      if (d_state == Py_None) continue;
+      py::array array = shaped_array(d_state, "d_states[" + std::to_string(which) + "]", cache.type,
+                                     {batch, units}, copies);
+      d_final[which] = data_of<Scalar>(array);
+      d_final_arrays[which] = std::move(array);
     }
   }
 
@@ -279,8 +312,8 @@ py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object,
     data = static_cast<Scalar*>(array.mutable_data());
     return array;
   };
-  py::array d_kernel = fresh({{call.features, info.input_gates * units}, 2}, gradients.d_kernel);
-  py::array d_recurrent = fresh({{units, info.state_gates * units}, 2}, gradients.d_recurrent_kernel);
+  const py::array d_kernel = fresh({{call.features, info.input_gates * units}, 2}, gradients.d_kernel);
+  const py::array d_recurrent = fresh({{units, info.state_gates * units}, 2}, gradients.d_recurrent_kernel);
   py::object d_inputs = py::none();
   py::object d_bias = py::none();
   if (need_inputs) d_inputs = fresh(cache.inputs_shape, gradients.d_inputs);
@@ -289,9 +322,10 @@ py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object,
         fresh(info.bias_rows == 1 ? Shape{{gates * units}, 1} : Shape{{info.bias_rows, gates * units}, 2},
               gradients.d_bias);
   }
-  py::tuple d_initial(info.states);
+  const py::tuple d_initial(info.states);
   for (int which = 0; which < info.states; ++which) {
-    d_initial[which] = fresh({{batch, units}, 2}, gradients.d_initial[which]);
+    PyTuple_SET_ITEM(d_initial.ptr(), which,
+                     fresh({{batch, units}, 2}, gradients.d_initial[which]).release().ptr());
   }
   PackedForm<Scalar> packed(cache.weights.get(), call, true);
   const Packing<Scalar> packing = packed.packing();
@@ -299,7 +333,20 @@ py::tuple backward(const RnnCache& cache, const py::object& d_outputs_object,
     recurrent_backward(call, memory, d_sequence, d_last, d_final, gradients, request, packing);
   });
   packed.keep();
-  return py::make_tuple(d_inputs, d_kernel, d_recurrent, d_bias, d_initial);
+  return packed_tuple(d_inputs, d_kernel, d_recurrent, d_bias, d_initial);
+}
+
+PyObject* rnn_backward(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
+  return guarded([&]() -> py::object {
+    BackwardValues values = {};
+    backward_signature.read(arguments, count, keywords, values);
+    const py::handle cache_object = values[kCache];
+    if (!py::isinstance<RnnCache>(cache_object)) {
+      refuse_type("cache", "what rnn_forward kept", Py_TYPE(cache_object.ptr())->tp_name);
+    }
+    const auto& cache = py::cast<const RnnCache&>(cache_object);
+    return with_scalar(cache.type, [&](auto scalar) { return backward<decltype(scalar)>(cache, values); });
+  });
 }
 
 py::dict cells() {
@@ -344,26 +391,10 @@ void bind_rnn(py::module_& module) {
       .def(py::init<>())
       .def("close", &PackedWeights::close, "The weights change: forget them and take nothing any more.")
       .def_property_readonly("nbytes", &PackedWeights::bytes);
-  static PyMethodDef forward_method = {
-      "rnn_forward", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&rnn_forward)),
-      METH_FASTCALL | METH_KEYWORDS, kForwardText};
-  const py::str name = module.attr("__name__");
-  module.attr("rnn_forward") =
-      py::reinterpret_steal<py::object>(PyCFunction_NewEx(&forward_method, module.ptr(), name.ptr()));
-  module.def(
-      "rnn_backward",
-      [](const RnnCache& cache, const py::object& d_outputs, const py::object& d_states, bool need_inputs,
-         int threads, const std::string& path, index k_block) {
-        const PlanRequest request = checked_request(threads, path, k_block);
-        return with_scalar(cache.type, [&](auto scalar) {
-          return backward<decltype(scalar)>(cache, d_outputs, d_states, need_inputs, request);
-        });
-      },
-      py::arg("cache"), py::arg("d_outputs"), py::arg("d_states"), py::kw_only(),
-      py::arg("need_inputs").noconvert() = true, py::arg("_threads") = 0, py::arg("_path") = "",
-      py::arg("_k_block") = 0,
-      "Gradients of rnn_forward: (d_inputs or None, d_kernel, d_recurrent_kernel, d_bias or None, "
-      "d_initial_states).");
+  static PyMethodDef forward_method = fast_method<&rnn_forward>("rnn_forward", kForwardText);
+  add_function(module, forward_method);
+  static PyMethodDef backward_method = fast_method<&rnn_backward>("rnn_backward", kBackwardText);
+  add_function(module, backward_method);
 }
 
 }  // namespace timeloom

@@ -68,6 +68,28 @@ PyObject* guarded(const Function& f) noexcept {
   }
 }
 
+/// A tuple of these objects.
+template <class... Objects>
+py::object packed_tuple(const Objects&... objects) {
+  PyObject* const made = PyTuple_Pack(sizeof...(objects), objects.ptr()...);
+  if (!made) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(made);
+}
+
+/// What describes `function` to Python; `text` begins with its signature.
+template <PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*)>
+PyMethodDef fast_method(const char* name, const char* text) {
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function)),
+          METH_FASTCALL | METH_KEYWORDS, text};
+}
+
+/// Adds a function to the module; `method` must live on.
+inline void add_function(py::module_& module, PyMethodDef& method) {
+  const py::str name = module.attr("__name__");
+  module.attr(method.ml_name) =
+      py::reinterpret_steal<py::object>(PyCFunction_NewEx(&method, module.ptr(), name.ptr()));
+}
+
 /// The characters of a Python string; TypeError for anything else. Valid as long as the object lives.
 inline std::string_view checked_text(PyObject* object, std::string_view argument) {
   if (!PyUnicode_Check(object)) refuse_type(argument, "a string", Py_TYPE(object)->tp_name);

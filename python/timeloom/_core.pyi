@@ -176,9 +176,9 @@ def rmsprop_update(segments: Segments, gradients: collections.abc.Sequence, lear
     """
     One step of RMSprop on every parameter, in place. Slots: velocity; then momentum if it is not 0; then the average gradient if centered.
     """
-def rnn_backward(cache: RnnCache, d_outputs: typing.Any, d_states: typing.Any, *, need_inputs: bool = True, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _path: str = '', _k_block: typing.SupportsInt | typing.SupportsIndex = 0) -> tuple:
+def rnn_backward(cache: RnnCache, d_outputs: typing.Any, d_states: typing.Any, need_inputs: bool = True, copies: bool = False, *, _threads: int = 0, _path: str = '', _k_block: int = 0) -> tuple:
     """
-    Gradients of rnn_forward: (d_inputs or None, d_kernel, d_recurrent_kernel, d_bias or None, d_initial_states).
+    Gradients of rnn_forward: (d_inputs or None, d_kernel, d_recurrent_kernel, d_bias or None, d_initial_states). With `copies` arrays of another layout are copied, else refused.
     """
 def rnn_cells() -> dict:
     """

@@ -284,7 +284,7 @@ def test_memory_is_released():
             loss = np.sum(h * h)
         kept = np.zeros(1).view(Marked)
         watcher = weakref.ref(kept)
-        tape._records.append((1, (0,), lambda needs, g, kept=kept: (kept,)))
+        tape._records.append((99, 1, (0,), lambda needs, g, kept=kept: (kept,)))
         del kept
         tape.gradient(loss, w)
         assert (watcher() is None) is not persistent

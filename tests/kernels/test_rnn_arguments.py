@@ -129,8 +129,21 @@ def test_private_argument_out_of_range_is_refused(private):
 
 @pytest.mark.parametrize("value", [None, 3, "cache"])
 def test_backward_refuses_what_is_no_cache(value):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=says("cache")):
         _core.rnn_backward(value, None, None)
+
+
+@each_cell
+def test_backward_copies_gradients_of_another_layout_if_asked(cell):
+    problem = problem_of(cell)
+    *_, cache = kernel_forward(problem.arguments)
+    expected = _core.rnn_backward(cache, problem.d_outputs, problem.d_states)
+    d_outputs, *d_states = map(np.asfortranarray, (problem.d_outputs, *problem.d_states))
+    with pytest.raises(ValueError, match=says("d_outputs")):
+        _core.rnn_backward(cache, d_outputs, d_states)
+    found = _core.rnn_backward(cache, d_outputs, d_states, copies=True)
+    for one, other in zip((*found[:4], *found[4]), (*expected[:4], *expected[4]), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @each_cell

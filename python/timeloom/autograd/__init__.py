@@ -5,7 +5,16 @@ Here: the tape, NumPy's own functions on traced arrays. Not here: anything that 
 (timeloom.variables).
 """
 
-from timeloom.autograd.recording import Operand, is_recorded, keep, record, record_many, value
+from timeloom.autograd.recording import (
+    Operand,
+    append,
+    append_many,
+    is_recorded,
+    keep,
+    keys_of,
+    record,
+    value,
+)
 from timeloom.autograd.tape import GradientTape
 from timeloom.autograd.traced import TracedArray
 from timeloom.autograd.ufuncs import OTHERS
@@ -15,9 +24,11 @@ __all__ = [
     "GradientTape",
     "Operand",
     "TracedArray",
+    "append",
+    "append_many",
     "is_recorded",
     "keep",
+    "keys_of",
     "record",
-    "record_many",
     "value",
 ]

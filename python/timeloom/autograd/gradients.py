@@ -65,14 +65,14 @@ class Gradients:
 
     __slots__ = ("_owned", "totals")
 
-    def __init__(self, size: int) -> None:
-        # By key; None where nothing came. Most keys get one gradient: the walk writes that here itself.
-        self.totals: list[Any] = [None] * size
+    def __init__(self) -> None:
+        # Most keys get one gradient: the walk writes that here itself.
+        self.totals: dict[int, Any] = {}
         self._owned: set[int] = set()
 
     def add(self, key: int, gradient: Any) -> None:
         """Add an array or a Scatter. The first array is held as it is and never written to."""
-        total = self.totals[key]
+        total = self.totals.get(key)
         if total is None:
             self.totals[key] = gradient
             return
@@ -93,22 +93,32 @@ class Gradients:
             np.add(total, gradient, out=total)
 
     def read(self, key: int) -> Array | None:
-        """The sum so far as an array, None if nothing came."""
-        total = self.totals[key]
-        if isinstance(total, Scatter):
+        """The sum as an array, None if nothing came."""
+        total = self.totals.get(key)
+        if type(total) is Scatter:
             total = self.totals[key] = total.dense()
-            self._owned.add(key)
-        return total  # type: ignore[no-any-return]
+        return total
+
+
+def _path(records: Iterable[Record], needed: set[int]) -> list[Record]:
+    """The records that compute with needed keys; what they produced becomes needed too."""
+    path = []
+    for entry in records:
+        key, count, inputs, _ = entry
+        if not needed.isdisjoint(inputs):
+            needed.update(range(key, key + count))
+            path.append(entry)
+    return path
 
 
 def walk_backward(
-    records: list[Record | None],
+    records: list[Record],
     span: tuple[int, int],
     targets: Sequence[tuple[int, Array]],
     sources: Iterable[int],
     release: bool = False,
 ) -> tuple[dict[int, Array | None], set[int]]:
-    """Propagate gradients from targets to sources through the records numbered ``span[0] .. span[1] - 1``.
+    """Propagate gradients from targets to sources through ``records[span[0] : span[1]]``.
 
     Records that do not lie on a path from a source are skipped, so nothing is computed for parameters that
     are not asked for.
@@ -118,66 +128,48 @@ def walk_backward(
         span: Which of them.
         targets: Keys and the gradients to begin with.
         sources: Keys.
-        release: Whether each record is let go once it was walked over, with all that it keeps.
+        release: Whether the list is emptied, and each record let go with all that it keeps once it was walked
+            over.
 
     Returns:
         Gradient by key of source, None where no target depends on it, and every key that was an input on the
         way.
     """
     wanted = set(sources)
-    start, end = span
-    top = max(key for key, _ in targets)
-    size = max(top, *wanted, 0) + 1
-    needed = bytearray(size)
-    for key in wanted:
-        needed[key] = 1
-    last = min(top + 1, end)
-    for key in range(max(min(wanted), start), last):
-        entry = records[key]
-        if entry is not None:
-            for i in entry[1]:
-                if i >= 0 and needed[i]:
-                    needed[key] = 1
-                    for later in range(key + 1, min(key + entry[0], size)):
-                        needed[later] = 1
-                    break
-
-    gradients = Gradients(size)
+    needed = set(wanted)
+    path = _path(records[slice(*span)], needed)
+    if release:
+        records.clear()
+    gradients = Gradients()
     totals = gradients.totals
     for key, seed in targets:
         gradients.add(key, seed)
     touched: set[int] = set()
-    for key in range(last - 1, start - 1, -1):
-        entry = records[key]
-        if entry is None or not needed[key]:
-            continue
-        count, inputs, backward = entry
-        needs = [i >= 0 and needed[i] == 1 for i in inputs]
-        if True not in needs:
-            continue
-        d_output = gradients.read(key) if type(totals[key]) is Scatter else totals[key]
+    while path:
+        key, count, inputs, backward = path.pop()
+        needs = [i in needed for i in inputs]
         if count == 1:
+            d_output = totals.get(key)
             if d_output is None:
                 continue
-            results = backward(needs, d_output)
+            results = backward(needs, d_output.dense() if type(d_output) is Scatter else d_output)
             if key not in wanted:
-                totals[key] = None
+                del totals[key]
         else:
-            others = [gradients.read(i) if i < size else None for i in range(key + 1, key + count)]
-            if d_output is None and all(d is None for d in others):
+            own = range(key, key + count)
+            d_outputs = [gradients.read(i) for i in own]
+            if d_outputs[0] is None and all(d is None for d in d_outputs):
                 continue
-            results = backward(needs, d_output, *others)
-            for i in range(key, min(key + count, size)):
+            results = backward(needs, *d_outputs)
+            for i in own:
                 if i not in wanted:
-                    totals[i] = None
-        if release:
-            records[key] = entry = None
-            del backward
+                    totals.pop(i, None)
+        del backward
         touched.update(inputs)
         for i, need, gradient in zip(inputs, needs, results, strict=True):
             if need and gradient is not None:
-                if totals[i] is None:
-                    totals[i] = gradient
-                else:
+                if i in totals:
                     gradients.add(i, gradient)
+                else:
+                    totals[i] = gradient
     return {key: gradients.read(key) for key in wanted}, touched

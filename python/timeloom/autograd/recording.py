@@ -1,9 +1,10 @@
 """What happens while a tape records: operands, keys and the list of records.
 
 A *session* is one stretch of recording on one Python thread, from the entry of the outermost tape to its
-exit; nested tapes share it. Every traced value of a session has a key, its number in the list of records. A
-record is ``(count, keys, backward)``: it produced the values ``key .. key + count - 1`` from the values
-``keys``, and ``backward(needs, *gradients)`` maps gradients of the former to gradients of the latter.
+exit; nested tapes share it. Every traced value of a session has a key, a number that grows. A record is
+``(key, count, keys, backward)``: it produced the values ``key .. key + count - 1`` from the values ``keys``,
+all of them smaller, and ``backward(needs, *gradients)`` maps gradients of the former to gradients of the
+latter. A value that nothing produced has no record.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Backward: TypeAlias = Callable[..., Sequence[Any]]
-Record: TypeAlias = tuple[int, tuple[int, ...], Backward]
+Record: TypeAlias = tuple[int, int, tuple[int, ...], Backward]
 
 # Keys below zero carry no gradient: CONSTANT is a plain operand, the ones below it are Variables that
 # nothing asks a gradient of but whose version still has to be what it was.
@@ -51,30 +52,42 @@ class Session:
         array_type: class of the traced results, called as ``array_type(value, session, key)``.
     """
 
-    __slots__ = ("adopted", "array_type", "depth", "recording", "records", "tapes", "variables", "versions")
+    __slots__ = (
+        "adopted",
+        "array_type",
+        "depth",
+        "next_key",
+        "recording",
+        "records",
+        "tapes",
+        "variables",
+        "versions",
+    )
 
     def __init__(self, array_type: type[TracedArray]) -> None:
         self.array_type = array_type
         self.recording = True
         self.depth = 0
         self.tapes = 0
-        self.records: list[Record | None] = []
+        self.next_key = 0
+        self.records: list[Record] = []
         self.variables: dict[int, int] = {}
         self.versions: dict[int, tuple[Variable, int]] = {}
         self.adopted: dict[int, Array] = {}
 
     def leaf(self) -> int:
         """Give a key to a value that nothing produced."""
-        self.records.append(None)
-        return len(self.records) - 1
+        key = self.next_key
+        self.next_key = key + 1
+        return key
 
     def variable_key(self, variable: Variable) -> int:
         """The key of a Variable; the first use notes its version."""
         key = self.variables.get(id(variable))
         if key is None:
-            key = self.leaf() if variable.trainable else CONSTANT - 1 - len(self.versions)
+            key = self.leaf() if variable._trainable else CONSTANT - 1 - len(self.versions)
             self.variables[id(variable)] = key
-            self.versions[key] = (variable, variable.version)
+            self.versions[key] = (variable, variable._version)
         return key
 
     def watch_variable(self, variable: Variable) -> None:
@@ -82,24 +95,24 @@ class Session:
         if self.variables.get(id(variable), CONSTANT) < 0:
             key = self.leaf()
             self.variables[id(variable)] = key
-            self.versions[key] = (variable, variable.version)
+            self.versions[key] = (variable, variable._version)
 
     def append(self, output: Array, keys: tuple[int, ...], backward: Backward) -> TracedArray:
         """Record an operation of one result."""
-        records = self.records
-        key = len(records)
-        records.append((1, keys, backward))
+        key = self.next_key
+        self.next_key = key + 1
+        self.records.append((key, 1, keys, backward))
         return self.array_type(output, self, key)
 
     def append_many(
         self, outputs: Sequence[Array], keys: tuple[int, ...], backward: Backward
     ) -> tuple[TracedArray, ...]:
         """Record an operation of several results, which share one backward."""
-        records = self.records
-        first = len(records)
-        records.append((len(outputs), keys, backward))
-        records.extend([None] * (len(outputs) - 1))
-        return tuple(self.array_type(output, self, first + i) for i, output in enumerate(outputs))
+        first = self.next_key
+        self.next_key = first + len(outputs)
+        self.records.append((first, len(outputs), keys, backward))
+        array_type = self.array_type
+        return tuple([array_type(output, self, key) for key, output in enumerate(outputs, first)])
 
 
 class _Thread(threading.local):
@@ -123,6 +136,17 @@ def is_recorded(*inputs: Any) -> bool:
     return False
 
 
+def keys_of(*inputs: Any) -> tuple[int, ...] | None:
+    """The keys of these inputs where a tape of this thread follows one of them, else None.
+
+    An operation that has to know before it computes asks here and gives them to ``append`` or
+    ``append_many``; the others call ``record``.
+    """
+    session = thread.session
+    keys = tuple([x._key_in(session) if isinstance(x, Operand) else CONSTANT for x in inputs])
+    return None if max(keys) < 0 else keys
+
+
 def record(output: Any, inputs: Sequence[Any], backward: Backward) -> Any:
     """Record one operation if a tape of this thread follows one of its inputs.
 
@@ -136,25 +160,29 @@ def record(output: Any, inputs: Sequence[Any], backward: Backward) -> Any:
     Returns:
         A traced array, or ``output`` itself when nothing is recorded.
     """
-    session = thread.session
-    keys = tuple([x._key_in(session) if isinstance(x, Operand) else CONSTANT for x in inputs])
-    if max(keys) < 0:
+    keys = keys_of(*inputs)
+    if keys is None:
         return output
     kind = output.dtype.kind
     if kind != "f":
         if kind in "iub":
             return output
         raise TypeError(f"traced array: expected results of real numbers, got dtype {output.dtype}")
-    assert session is not None
-    return session.append(output if type(output) is np.ndarray else np.asarray(output), keys, backward)
+    return append(output if type(output) is np.ndarray else np.asarray(output), keys, backward)
 
 
-def record_many(outputs: Sequence[Array], inputs: Sequence[Any], backward: Backward) -> tuple[Any, ...]:
-    """As ``record`` for several results; ``backward(needs, *d_outputs)`` gets None for an unused result."""
+def append(output: Array, keys: tuple[int, ...], backward: Backward) -> TracedArray:
+    """Record an operation of one real result on the inputs of these keys; ``backward`` as for ``record``."""
     session = thread.session
-    keys = tuple([x._key_in(session) if isinstance(x, Operand) else CONSTANT for x in inputs])
-    if max(keys) < 0:
-        return tuple(outputs)
+    assert session is not None
+    return session.append(output, keys, backward)
+
+
+def append_many(
+    outputs: Sequence[Array], keys: tuple[int, ...], backward: Backward
+) -> tuple[TracedArray, ...]:
+    """As ``append`` for several results; ``backward(needs, *d_outputs)`` gets None for an unused result."""
+    session = thread.session
     assert session is not None
     return session.append_many(outputs, keys, backward)
 

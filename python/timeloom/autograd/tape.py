@@ -195,8 +195,8 @@ class GradientTape:
         if self._recording and not self._persistent:
             self._stop()
         span = (self._span[0], len(self._records) if self._recording else self._span[1])
-        found: dict[int, Any] = {}
         known = [key for key in keys if key is not None]
+        found: dict[int, Any] = dict.fromkeys(known)
         if targets and known:
             # If nobody else walks over the records, and no refusal can follow after which the call is made
             # again, what one keeps is free for those below it.
@@ -234,9 +234,11 @@ class GradientTape:
             key = self._source_key(item, "target")
             value = item._value
             if seed is None:
-                seed = np.ones(value.shape, dtype=value.dtype)
+                seed = np.empty(value.shape, value.dtype)
+                seed.fill(1)
             else:
-                seed = np.array(numeric("output_gradients", seed), dtype=value.dtype)
+                # Not copied: gradients are never written to before they are added up in memory of their own.
+                seed = numeric("output_gradients", seed).astype(value.dtype, copy=False)
                 if seed.shape != value.shape:
                     raise ValueError(
                         f"output_gradients: expected the shape of the target, {value.shape}, got {seed.shape}"
@@ -305,29 +307,31 @@ def _finish(
     seeds: Sequence[Array],
 ) -> list[Array | None]:
     """Give every source an array of its own: C-contiguous, writable, shared with nothing."""
-    taken = {id(seed) for seed in seeds}
+    taken = set(map(id, seeds))
     results: list[Array | None] = []
-    for number, (source, key) in enumerate(zip(sources, keys, strict=True)):
-        gradient = found.get(key) if key is not None else None
-        value = source._value
+    for source, key in zip(sources, keys, strict=True):
+        gradient = None if key is None else found[key]
+        dtype = source._value.dtype
         if gradient is None:
-            if mode == "error":
-                name = getattr(source, "name", None)
-                raise ValueError(
-                    f"sources: expected the target to depend on all, got source {number} with no effect"
-                    + (f" (Variable {name!r})" if name else "")
-                    + ': pass unconnected_gradients="none" or "zero" to allow it'
-                )
-            results.append(np.zeros(value.shape, dtype=value.dtype) if mode == "zero" else None)
+            results.append(_unconnected(source, len(results), mode))
             continue
-        if type(gradient) is not np.ndarray or gradient.dtype is not value.dtype:
-            gradient = np.asarray(gradient, dtype=value.dtype)
-        base = gradient.base
-        if base is not None and isinstance(base, np.ndarray):
-            gradient = np.array(gradient, order="C")
-        flags = gradient.flags
-        if not flags.carray or id(gradient) in taken:
+        if type(gradient) is not np.ndarray or gradient.dtype is not dtype:
+            gradient = np.asarray(gradient, dtype=dtype)
+        if isinstance(gradient.base, np.ndarray) or not gradient.flags.carray or id(gradient) in taken:
             gradient = np.array(gradient, order="C")
         taken.add(id(gradient))
         results.append(gradient)
     return results
+
+
+def _unconnected(source: Any, number: int, mode: str) -> Array | None:
+    """The gradient of a source that no target depends on."""
+    if mode == "error":
+        name = getattr(source, "name", None)
+        raise ValueError(
+            f"sources: expected the target to depend on all, got source {number} with no effect"
+            + (f" (Variable {name!r})" if name else "")
+            + ': pass unconnected_gradients="none" or "zero" to allow it'
+        )
+    value = source._value
+    return np.zeros(value.shape, dtype=value.dtype) if mode == "zero" else None

@@ -3,9 +3,8 @@
 Here belongs what every cell of the kernels shares; each cell's own arguments stand beside its layer.
 """
 
-import dataclasses
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,7 @@ from timeloom.variables import Variable
 __all__ = ["RecurrentCell", "Walk"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Walk:
+class Walk(NamedTuple):
     """How a cell walks over a sequence.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from timeloom import _core
-from timeloom.autograd import is_recorded, keep, record, value
+from timeloom.autograd import append, keep, keys_of, value
 from timeloom.autograd.recording import Array
 from timeloom.ops.activations import ACTIVATIONS, KERNEL_ACTIVATIONS
 from timeloom.ops.checks import contiguous, real, same_dtype
@@ -64,7 +64,9 @@ def dense(inputs: Any, kernel: Any, bias: Any = None, activation: str | None = N
         output = _core.activation(fused, output)
     if not is_matrix:
         output = output.reshape(*lengths, units)
-    if is_recorded(inputs, kernel, bias):
+    result: Any = output
+    keys = keys_of(inputs, kernel, bias)
+    if keys is not None:
         kept_inputs, kept_kernel = keep(inputs), keep(kernel)
         kept_output = output if fused else None
 
@@ -85,9 +87,7 @@ def dense(inputs: Any, kernel: Any, bias: Any = None, activation: str | None = N
                 _core.sum_rows(d) if needs[2] else None,
             )
 
-        result = record(output, (inputs, kernel, bias), backward)
-    else:
-        result = output
+        result = append(output, keys, backward)
     if activation in (None, "linear") or fused:
         return result
     return ACTIVATIONS[activation](result)

@@ -83,7 +83,7 @@ def dropout(
             generator = seed
         else:
             generator = np.random.default_rng(integer("seed", seed))
-        key = int.from_bytes(generator.bytes(8), "little")
+        key = generator.bit_generator.random_raw()
         if shape == x.shape:
             probability = float(rate)
 

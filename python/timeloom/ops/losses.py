@@ -9,7 +9,7 @@ import numpy as np
 
 from timeloom import _core, backend
 from timeloom.arguments import integer, number
-from timeloom.autograd import is_recorded, keep, record, value
+from timeloom.autograd import append, is_recorded, keep, keys_of, record, value
 from timeloom.autograd.recording import Array, numeric
 from timeloom.ops.checks import contiguous, last_axis, plain, real
 
@@ -81,14 +81,14 @@ def batch_loss(
     Returns:
         A number, without axes.
     """
-    recorded = is_recorded(y_pred)
+    keys = keys_of(y_pred)
     p = contiguous(value(y_pred))
-    t = contiguous(keep(y_true) if recorded else y_true)
+    t = contiguous(y_true if keys is None else keep(y_true))
     if t.dtype.kind == "i":
         t = t.astype(np.int64, copy=False)
     epsilon = backend.epsilon()
     output = _core.loss_sum(name, p, t, sample_weight, divisor, smoothing, epsilon)
-    if not recorded:
+    if keys is None:
         return output
 
     def backward(_needs: Sequence[bool], g: Array) -> tuple[Any]:
@@ -97,7 +97,7 @@ def batch_loss(
             d = d * sample_weight
         return (_core.loss_gradient(name, p, t, d, smoothing, epsilon),)
 
-    return record(output, (y_pred,), backward)
+    return append(output, keys, backward)
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from timeloom import _core
 from timeloom.arguments import flag
-from timeloom.autograd import is_recorded, keep, record_many, value
+from timeloom.autograd import append_many, is_recorded, keep, keys_of, value
 from timeloom.autograd.recording import thread
 from timeloom.ops.checks import contiguous
 from timeloom.ops.weights import kept_weights
@@ -79,15 +79,15 @@ def run(
     plain = thread.session is None and type(inputs) is np.ndarray
     for one in states:
         plain = plain and (type(one) is np.ndarray or one is None)
-    recorded = False
+    keys = None
     if plain and kept is not None:
         w, u, b = kept.arrays
     elif plain and type(kernel) is type(recurrent_kernel) is np.ndarray and type(bias) in _PLAIN:
         w, u, b = kernel, recurrent_kernel, bias
     else:
         operands = (inputs, kernel, recurrent_kernel, bias, *states)
-        recorded = is_recorded(*operands)
-        inputs, w, u, b, *arrays = [contiguous(keep(one) if recorded else value(one)) for one in operands]
+        keys = keys_of(*operands)
+        inputs, w, u, b, *arrays = map(value if keys is None else keep, operands)
         initial = arrays or None
     arguments = (
         cell,
@@ -100,25 +100,22 @@ def run(
         recurrent_activation,
         go_backwards,
         return_sequences,
-        recorded,
+        keys is not None,
         None if kept is None else kept.packed,
         True,
     )
     if options:
-        outputs, finals, cache = _core.rnn_forward(*arguments, **_options(recorded, **options))
+        outputs, finals, cache = _core.rnn_forward(*arguments, **_options(keys is not None, **options))
     else:
         outputs, finals, cache = _core.rnn_forward(*arguments)
-    if not recorded:
+    if keys is None:
         return outputs, finals
 
     def backward(needs: Sequence[bool], d_outputs: Any, *d_finals: Any) -> Sequence[Any]:
-        d_states = tuple(contiguous(d) for d in d_finals)  # None: no gradient
-        d_inputs, d_kernel, d_recurrent, d_bias, d_initial = _core.rnn_backward(
-            cache, contiguous(d_outputs), d_states, need_inputs=needs[0]
-        )
-        return (d_inputs, d_kernel, d_recurrent, d_bias, *d_initial[: len(states)])
+        *gradients, d_initial = _core.rnn_backward(cache, d_outputs, d_finals, needs[0], True)
+        return (*gradients, *d_initial[: len(states)])
 
-    results = record_many((outputs, *finals), operands, backward)
+    results = append_many((outputs, *finals), keys, backward)
     return results[0], results[1:]
 
 
