@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cells/activations.h"
+#include "simd/twin.h"
 
 /// An activation and its derivative at one point.
 template <class V>
@@ -17,7 +18,7 @@ template <Activation kKind>
 struct FixedActivation {
   template <class V>
   TIMELOOM_INLINE V operator()(V x) const noexcept {
-    return activate(kKind, x);
+    return activations::value<kKind>(x);
   }
   template <class V>
   TIMELOOM_INLINE V keep(V x, V y) const noexcept {
@@ -25,16 +26,16 @@ struct FixedActivation {
   }
   template <class V>
   TIMELOOM_INLINE V value_of(V kept) const noexcept {
-    return derivative_from_input(kKind) ? activate(kKind, kept) : kept;
+    return derivative_from_input(kKind) ? activations::value<kKind>(kept) : kept;
   }
   template <class V>
   TIMELOOM_INLINE Activated<V> from_kept(V kept) const noexcept {
-    return {value_of(kept), activation_gradient(kKind, kept)};
+    return {value_of(kept), activations::gradient<kKind>(kept)};
   }
   template <class V>
   TIMELOOM_INLINE Activated<V> at(V x) const noexcept {
-    const V y = activate(kKind, x);
-    return {y, activation_gradient(kKind, keep(x, y))};
+    const V y = activations::value<kKind>(x);
+    return {y, activations::gradient<kKind>(keep(x, y))};
   }
 };
 
@@ -42,6 +43,10 @@ struct FixedActivation {
 template <class V>
 TIMELOOM_NOINLINE V activate_any(Activation kind, V x) noexcept {
   return activate(kind, x);
+}
+template <class V>
+TIMELOOM_INLINE Twin<V> activate_any(Activation kind, Twin<V> x) noexcept {
+  return {activate_any(kind, x.first), activate_any(kind, x.second)};
 }
 template <class V>
 TIMELOOM_NOINLINE V activation_gradient_any(Activation kind, V kept) noexcept {

@@ -52,17 +52,18 @@ TIMELOOM_INLINE V polynomial(V x, const typename V::scalar (&coefficients)[kCoun
 }
 
 /// (e^r - 1 - r) / r^2.
-TIMELOOM_INLINE Vec<float> exp_tail(Vec<float> r) noexcept {
-  constexpr float q[] = {0.49999998f, 0.166665432f, 0.0416672017f, 0.00836657878f, 0.00138825116f};
-  return polynomial(r, q);
-}
-
-TIMELOOM_INLINE Vec<double> exp_tail(Vec<double> r) noexcept {
-  constexpr double q[] = {0x1.0000000000005p-1,  0x1.5555555555539p-3,  0x1.555555555225dp-5,
-                          0x1.111111111908bp-7,  0x1.6c16c17ef4e24p-10, 0x1.a01a0174dbbd7p-13,
-                          0x1.a019a71e77089p-16, 0x1.71de884ab4240p-19, 0x1.28a2349cefc22p-22,
-                          0x1.ae6badf4386b9p-26};
-  return polynomial(r, q);
+template <class V>
+TIMELOOM_INLINE V exp_tail(V r) noexcept {
+  if constexpr (sizeof(typename V::scalar) == sizeof(float)) {
+    constexpr float q[] = {0.49999998f, 0.166665432f, 0.0416672017f, 0.00836657878f, 0.00138825116f};
+    return polynomial(r, q);
+  } else {
+    constexpr double q[] = {0x1.0000000000005p-1,  0x1.5555555555539p-3,  0x1.555555555225dp-5,
+                            0x1.111111111908bp-7,  0x1.6c16c17ef4e24p-10, 0x1.a01a0174dbbd7p-13,
+                            0x1.a019a71e77089p-16, 0x1.71de884ab4240p-19, 0x1.28a2349cefc22p-22,
+                            0x1.ae6badf4386b9p-26};
+    return polynomial(r, q);
+  }
 }
 
 /// e^r - 1 for x = n ln 2 + r; `shifted` holds n as scale_by_power_of_two takes it.
