@@ -1,6 +1,7 @@
 /// The one door between the kernels of an ISA and the rest: a table of functions.
 /// A function that takes a Worker does that worker's share and may be called by one thread or by several
-/// together.
+/// together; only the recurrent ones with slices of units, forward over rows of unequal lengths and
+/// gemm_outer make them wait for each other.
 #pragma once
 
 #include "base/gemm.h"
@@ -22,7 +23,10 @@ struct RnnKernels {
   void (*pack)(const RnnPacking<Scalar>&, const Worker&);
   void (*pack_transposed)(const RnnPacking<Scalar>&, const Worker&);
   void (*forward)(const RnnForward<Scalar>&, const Worker&);
-  void (*backward)(const RnnBackward<Scalar>&, const Worker&);
+  void (*backward)(const RnnBackward<Scalar>&, index chunk,
+                   const Worker&);  // its steps, from the last chunk on
+  void (*gradients)(const RnnBackward<Scalar>&, index chunk,
+                    const Worker&);  // dx and dW of a chunk after that
 };
 
 /// Every kernel for one element type.

@@ -1,10 +1,10 @@
-/// The share of one thread in a parallel call.
+/// A share of a parallel call.
 #pragma once
 
 namespace timeloom {
 
-/// Thread `index` of `count` that run the same kernel together. `wait(barrier)` returns once all have called
-/// it.
+/// Share `index` of `count` of a kernel. Where all of them run together, on a thread each, `wait(barrier)`
+/// returns once all have called it.
 struct Worker {
   int index;
   int count;

@@ -30,11 +30,10 @@ py::array multiply(const Kernels<Scalar>& kernels, const py::array& a, const py:
                           has_bias ? static_cast<const Scalar*>(bias.data()) : nullptr,
                           {outputs.mutable_data(), rows, cols, cols},
                           gathered.as<Scalar>()};
-  run_kernel(used, matmul_work(rows, cols, depth), [&](const Worker& worker) {
-    kernels.gemm_pack(packing, worker);
-    worker.wait(worker.barrier);
-    kernels.gemm(call, worker);
-  });
+  run_kernel(
+      threads, matmul_work(rows, cols, depth),
+      [&](const Worker& worker) { kernels.gemm_pack(packing, worker); },
+      [&](const Worker& worker) { kernels.gemm(call, worker); });
   return outputs;
 }
 
@@ -58,7 +57,10 @@ py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, con
                                packed.as<Scalar>(),
                                gathered.as<Scalar>(),
                                scratch.as<Scalar>()};
-  run_kernel(threads, work, [&](const Worker& worker) { kernels.gemm_outer(call, worker); });
+  without_gil(work, [&] {
+    run_together(checked_crew(requested, work),
+                 [&](const Worker& worker) { kernels.gemm_outer(call, worker); });
+  });
   return outputs;
 }
 

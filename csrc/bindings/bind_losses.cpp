@@ -194,7 +194,7 @@ py::array loss_sum(const std::string& name, py::handle outputs, py::handle targe
       for (std::size_t row = 0; row < values.size(); ++row) values[row] *= factors[row];
     }
     const RowWise<Scalar> sum{result.mutable_data(), values.data(), nullptr, call.rows, 1};
-    run_parallel(1, [&](const Worker& worker) { kernels.math.sum_rows(sum, worker); });
+    run_shares({}, [&](const Worker& worker) { kernels.math.sum_rows(sum, worker); });
     *result.mutable_data() /= static_cast<Scalar>(divisor);
     return result;
   });

@@ -115,7 +115,7 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
     forward.add("gathered states", needed.state_rows);
     Parts backward(sizeof(Scalar));
     if (keep) {
-      const BackwardSizes wanted = backward_sizes(info, layout, rows, traits, plan(true).threads);
+      const BackwardSizes wanted = backward_sizes(info, layout, rows, traits, plan(true).crew.threads);
       backward.add("zeros", zeros);
       backward.add("packed weights", wanted.packed);
       backward.add("accumulators", wanted.accumulators);

@@ -203,11 +203,16 @@ void without_gil(double work, const Function& f) {
   }
 }
 
-/// Runs f(worker) on the threads of checked_threads.
-template <class Function>
-void run_kernel(int requested_threads, double work, const Function& f) {
-  const int threads = checked_threads(requested_threads, work);
-  without_gil(work, [&] { run_parallel(threads, f); });
+/// The same threads, and whether all of them are waited for.
+inline Crew checked_crew(int requested, double work) {
+  return {checked_threads(requested, work), work * 1e-9, requested > 0};
+}
+
+/// Runs f(worker) for every share of the threads of checked_threads, then those of the next function.
+template <class... Functions>
+void run_kernel(int requested_threads, double work, const Functions&... functions) {
+  const Crew crew = checked_crew(requested_threads, work);
+  without_gil(work, [&] { (run_shares(crew, functions), ...); });
 }
 
 /// The kernels of one element type.

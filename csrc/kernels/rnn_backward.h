@@ -2,17 +2,19 @@
 //
 // Per step: the cell turns the gradient of its states into those of its sums; one product with the transposed
 // weights gives the gradient of the step before. Per chunk of about 512 rows, while the gradients of the sums
-// are in cache: dx and the weight gradients.
+// are in cache: dx and the weight gradients. Each of the two is a call, and nobody begins the second one of a
+// chunk before all have ended the first.
 #pragma once
 
+#include "kernels/rnn_backward_products.h"
 #include "kernels/rnn_pair.h"
 #include "kernels/rnn_weight_gradients.h"
 
-/// The whole pass for one pair of activations.
+/// The steps of a chunk for one pair of activations.
 template <class Cell, class V, class Pair>
-class BackwardPass : WeightGradients<Cell, V> {
-  using Base = WeightGradients<Cell, V>;
-  using Base::backward_, Base::shared_, Base::units_, Base::padded_units_, Base::worker_;
+class BackwardPass : BackwardProducts<Cell, V> {
+  using Base = BackwardProducts<Cell, V>;
+  using Base::backward_, Base::shared_, Base::units_, Base::padded_units_;
   using Base::d_state, Base::d_sums, Base::for_own_units, Base::output, Base::own_rows, Base::previous_output,
       Base::state;
   using typename Base::Scalar;
@@ -22,19 +24,11 @@ class BackwardPass : WeightGradients<Cell, V> {
   BackwardPass(const RnnBackward<Scalar>& backward, const Pair& pair, const Worker& worker) noexcept
       : Base(backward, worker), pair_(pair) {}
 
-  void run() noexcept {
-    const SequencePlan& plan = shared_.plan;
-    for (index chunk = plan.chunks - 1; chunk >= 0; --chunk) {
-      const index begin = plan.chunk_begin[chunk];
-      const index end = plan.chunk_begin[chunk + 1];
-      this->chunk_first_ = this->first_row(begin);
-      for (index step = end - 1; step >= begin; --step) step_back(step);
-      this->gather_rows(begin, end);
-      worker_.wait(worker_.barrier);
-      this->input_gradient();
-      this->weight_gradients();
-      worker_.wait(worker_.barrier);
-    }
+  void run(index chunk) noexcept {
+    this->open_chunk(chunk);
+    const index begin = shared_.plan.chunk_begin[chunk];
+    for (index step = shared_.plan.chunk_begin[chunk + 1] - 1; step >= begin; --step) step_back(step);
+    this->gather_rows(chunk);
   }
 
  private:
@@ -151,8 +145,30 @@ class BackwardPass : WeightGradients<Cell, V> {
   const Pair& pair_;
 };
 
+/// dx and the weight gradients of a chunk whose steps are done.
 template <class Cell, class V>
-void rnn_backward(const RnnBackward<typename V::scalar>& backward, const Worker& worker) noexcept {
-  with_pair<Cell>(backward.call.activation, backward.call.recurrent_activation,
-                  [&](auto pair) { BackwardPass<Cell, V, decltype(pair)>(backward, pair, worker).run(); });
+class ChunkGradients : WeightGradients<Cell, V> {
+ public:
+  ChunkGradients(const RnnBackward<typename V::scalar>& backward, const Worker& worker) noexcept
+      : WeightGradients<Cell, V>(backward, worker) {}
+
+  void run(index chunk) noexcept {
+    this->open_chunk(chunk);
+    this->input_gradient();
+    this->weight_gradients();
+  }
+};
+
+template <class Cell, class V>
+void rnn_backward(const RnnBackward<typename V::scalar>& backward, index chunk,
+                  const Worker& worker) noexcept {
+  with_pair<Cell>(backward.call.activation, backward.call.recurrent_activation, [&](auto pair) {
+    BackwardPass<Cell, V, decltype(pair)>(backward, pair, worker).run(chunk);
+  });
+}
+
+template <class Cell, class V>
+void rnn_gradients(const RnnBackward<typename V::scalar>& backward, index chunk,
+                   const Worker& worker) noexcept {
+  ChunkGradients<Cell, V>(backward, worker).run(chunk);
 }

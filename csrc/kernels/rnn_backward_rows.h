@@ -94,12 +94,16 @@ class BackwardRows : protected RnnRows<Cell, V> {
     });
   }
 
-  /// The left operands of the weight gradients of steps [begin, end), and where their rows come from. Each
-  /// worker takes every n-th row.
-  void gather_rows(index begin, index end) noexcept {
-    count_ = first_row(end) - chunk_first_;
+  void open_chunk(index chunk) noexcept {
+    chunk_first_ = first_row(shared_.plan.chunk_begin[chunk]);
+    count_ = first_row(shared_.plan.chunk_begin[chunk + 1]) - chunk_first_;
+  }
+
+  /// The left operands of the weight gradients of a chunk, and where their rows come from. Each worker takes
+  /// every n-th row.
+  void gather_rows(index chunk) noexcept {
     index at = worker_.index;
-    for (index step = begin; step < end; ++step) {
+    for (index step = shared_.plan.chunk_begin[chunk]; step < shared_.plan.chunk_begin[chunk + 1]; ++step) {
       const index first = first_row(step) - chunk_first_;
       const index active = active_rows(step);
       for (; at < first + active; at += worker_.count) {
@@ -141,5 +145,5 @@ class BackwardRows : protected RnnRows<Cell, V> {
   const Share columns_;
   const Share own_panels_;
   index chunk_first_ = 0;  // the first packed row of the chunk at hand
-  index count_ = 0;        // rows gathered
+  index count_ = 0;        // packed rows of that chunk
 };

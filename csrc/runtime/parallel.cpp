@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
 
 #include "runtime/denormals.h"
 
@@ -22,34 +21,6 @@ std::atomic<bool> g_region_opened{false};
 std::atomic<bool> g_forked_after_region{false};
 #endif
 thread_local int t_last_thread_count = 1;
-
-/// All threads of a region meet here. A thread spins a while (a step of a recurrence is some microseconds),
-/// then gives its core away, so that a busy neighbour costs little.
-struct Barrier {
-  std::atomic<int> arrived{0};
-  std::atomic<int> generation{0};
-  std::atomic<int> count{1};
-};
-
-void wait_barrier(void* opaque) {
-  auto& barrier = *static_cast<Barrier*>(opaque);
-  const int count = barrier.count.load(std::memory_order_relaxed);  // stored by this thread too
-  if (count == 1) return;
-  const int generation = barrier.generation.load(std::memory_order_acquire);
-  if (barrier.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == count) {
-    barrier.arrived.store(0, std::memory_order_relaxed);
-    barrier.generation.store(generation + 1, std::memory_order_release);
-    return;
-  }
-  constexpr int kSpins = 200;  // 6 to 9 microseconds with the pause, of 30 to 45 ns
-  for (int spin = 0; barrier.generation.load(std::memory_order_acquire) == generation; ++spin) {
-    if (spin < kSpins) {
-      pause_briefly();
-    } else {
-      std::this_thread::yield();
-    }
-  }
-}
 
 #ifdef _OPENMP
 void mark_child() {
@@ -83,29 +54,22 @@ void set_thread_limit(int threads) { g_thread_limit.store(threads, std::memory_o
 
 int last_thread_count() { return t_last_thread_count; }
 
-int run_parallel_task(int threads, void (*task)(void*, const Worker&), void* context) {
-  Barrier barrier;
+int run_parallel_task(const Crew& crew, bool together, void (*task)(void*, const Worker&), void* context) {
 #ifdef _OPENMP
-  if (threads > 1 && !g_forked_after_region.load(std::memory_order_relaxed) && !omp_in_parallel()) {
+  if (crew.threads > 1 && !g_forked_after_region.load(std::memory_order_relaxed) && !omp_in_parallel()) {
     open_first_region();
-    int ran = 1;
-#pragma omp parallel num_threads(threads)
-    {
-      const int count = omp_get_num_threads();
-      barrier.count.store(count,
-                          std::memory_order_relaxed);  // every thread the same: nobody waits for another
-      if (omp_get_thread_num() == 0) ran = count;
-      const DenormalsAreZero mode;
-      task(context, Worker{omp_get_thread_num(), count, wait_barrier, &barrier});
+    Team& team = Team::instance();
+    if (const auto use = team.acquire(crew.all)) {
+      t_last_thread_count =
+          together ? team.run_together(crew, task, context) : team.run_shares(crew, task, context);
+      return t_last_thread_count;
     }
-    t_last_thread_count = ran;
-    return ran;
   }
 #else
-  (void)threads;
+  (void)crew, (void)together;
 #endif
   const DenormalsAreZero mode;
-  task(context, Worker{0, 1, wait_barrier, &barrier});
+  task(context, Worker{0, 1, [](void*) {}, nullptr});
   t_last_thread_count = 1;
   return 1;
 }

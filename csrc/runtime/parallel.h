@@ -1,13 +1,15 @@
-/// Floor 4: threads. The only floor that names OpenMP; kernels see a Worker.
+/// Floor 4: threads. The only floor that names OpenMP, which says how many there are; team.h has them.
+/// Kernels see a Worker.
 #pragma once
 
 #include <type_traits>
 
 #include "base/worker.h"
+#include "runtime/team.h"
 
 namespace timeloom {
 
-/// More threads than this a call never uses: OpenMP ends the process where the system has no more to give.
+/// More threads than this a call never uses.
 constexpr int kMostThreads = 1024;
 
 /// Threads a call may use: set_thread_limit, else what OpenMP offers; 1 without OpenMP, inside another
@@ -17,19 +19,31 @@ int thread_limit();
 /// Sets the threads a call may use; 0 returns to what OpenMP offers. `threads` must lie in [0, kMostThreads].
 void set_thread_limit(int threads);
 
-/// Threads that the last call from this Python thread really ran on, counted inside the region.
+/// Threads that the last call from this Python thread was divided among.
 int last_thread_count();
 
-/// Runs task(context, worker) on `threads` threads (at most kMostThreads) together and returns how many ran.
-/// Denormals count as zero inside, on every thread, and the mode of the caller is restored.
-int run_parallel_task(int threads, void (*task)(void* context, const Worker& worker), void* context);
+/// Runs task(context, worker) for each of crew.threads shares (at most kMostThreads), `together` on as many
+/// threads at once, which may wait for each other, or each share by whoever comes first. Returns how many
+/// shares there were: fewer than asked for if threads that must run together did not come in time, one if
+/// there are none to be had. Denormals count as zero inside, and the mode of the caller is restored.
+int run_parallel_task(const Crew& crew, bool together, void (*task)(void* context, const Worker& worker),
+                      void* context);
 
-/// As run_parallel_task, for a callable f(const Worker&) that does not throw.
+/// Runs f(const Worker&), which does not throw, for every share. It must not wait for other shares.
 template <typename Function>
-int run_parallel(int threads, Function&& function) {
+int run_shares(const Crew& crew, Function&& function) {
   using Callable = std::remove_reference_t<Function>;
   return run_parallel_task(
-      threads, [](void* context, const Worker& worker) { (*static_cast<Callable*>(context))(worker); },
+      crew, false, [](void* context, const Worker& worker) { (*static_cast<Callable*>(context))(worker); },
+      const_cast<void*>(static_cast<const void*>(&function)));
+}
+
+/// The same for shares that wait for each other.
+template <typename Function>
+int run_together(const Crew& crew, Function&& function) {
+  using Callable = std::remove_reference_t<Function>;
+  return run_parallel_task(
+      crew, true, [](void* context, const Worker& worker) { (*static_cast<Callable*>(context))(worker); },
       const_cast<void*>(static_cast<const void*>(&function)));
 }
 

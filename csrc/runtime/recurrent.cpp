@@ -199,16 +199,18 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   const RnnPacking<Scalar> packing{sizes,     call.kernel,       call.recurrent_kernel,
                                    call.bias, plan.path.by_gate, fresh};
   const bool fills = sequence && !rows.dense() && !call.timesteps.packed;
-  run_parallel(plan.threads, [&](const Worker& worker) {
-    if (fresh) {
-      call.cell->pack(packing, worker);
-      worker.wait(worker.barrier);
-    }
-    call.cell->forward(forward, worker);
-    if (!fills) return;
-    worker.wait(worker.barrier);
-    fill_masked_outputs(call.timesteps, sequence, units, call.zero_masked_outputs, worker);
-  });
+  if (fresh) run_shares(plan.crew, [&](const Worker& worker) { call.cell->pack(packing, worker); });
+  const auto pass = [&](const Worker& worker) { call.cell->forward(forward, worker); };
+  if (plan.path.unit_slices || !rows.dense()) {
+    run_together(plan.crew, pass);
+  } else {
+    run_shares(plan.crew, pass);
+  }
+  if (fills) {
+    run_shares(plan.crew, [&](const Worker& worker) {
+      fill_masked_outputs(call.timesteps, sequence, units, call.zero_masked_outputs, worker);
+    });
+  }
 
   const SequenceView<const Scalar> outputs{forward.outputs.data, forward.outputs.row_stride,
                                            forward.outputs.step_stride};
@@ -264,7 +266,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   RnnBackward<Scalar> backward{};
   backward.call = shared_call(call, rows, plan.path, in_plan_order);
   const BackwardSizes needed =
-      backward_sizes(info, layout, rows, traits_of(call, backward.call.zoned), plan.threads);
+      backward_sizes(info, layout, rows, traits_of(call, backward.call.zoned), plan.crew.threads);
   Scalar* const fresh = room_to_pack(packed, needed.packed, scratch);
   backward.packed_transposed = fresh ? fresh : packed.ready;
   backward.d_accumulators = scratch.take<Scalar>(needed.accumulators);
@@ -309,7 +311,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
 
   const RnnPacking<Scalar> packing{sizes,     call.kernel,       call.recurrent_kernel,
                                    call.bias, plan.path.by_gate, fresh};
-  run_parallel(plan.threads, [&](const Worker& worker) {
+  run_shares(plan.crew, [&](const Worker& worker) {
     if (fresh) call.cell->pack_transposed(packing, worker);
     if (d_last && worker.index == 0) {
       add_last_gradient(call, rows, d_last, backward.d_states[0], layout.padded_units);
@@ -321,9 +323,19 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
     }
     if (folds) fold_masked_gradients(given, folded, d_sequence, units, worker);
     if (masks && gradients.d_inputs) clear_masked_inputs(given, gradients.d_inputs, call.features, worker);
-    worker.wait(worker.barrier);
-    call.cell->backward(backward, worker);
   });
+  const index chunks = backward.call.plan.chunks;
+  Crew crew = plan.crew;
+  crew.seconds /= static_cast<double>(std::max<index>(chunks, 1));
+  for (index chunk = chunks - 1; chunk >= 0; --chunk) {
+    const auto steps = [&](const Worker& worker) { call.cell->backward(backward, chunk, worker); };
+    if (plan.path.unit_slices) {
+      run_together(crew, steps);
+    } else {
+      run_shares(crew, steps);
+    }
+    run_shares(crew, [&](const Worker& worker) { call.cell->gradients(backward, chunk, worker); });
+  }
 
   for (int which = 0; which < info.states; ++which) {
     for (index place = 0; place < batch; ++place) {

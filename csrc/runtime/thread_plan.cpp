@@ -57,13 +57,14 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
   const bool rows_suffice = sizes.batch >= limit * kRowsOfTile;
   plan.path.unit_slices =
       !rows_suffice || (weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile);
-  plan.threads = limit;
+  plan.crew = {limit, seconds, request.threads > 0};
   if (request.threads == 0) {
-    plan.threads = threads_for(seconds);
+    plan.crew.threads = threads_for(seconds);
     if (plan.path.unit_slices && step_work / kRate < kLeastStepShare * 2) {
       // A barrier a step does not pay: slices of the batch if there are rows, else one thread.
       plan.path.unit_slices = false;
-      plan.threads = static_cast<int>(std::min<index>(plan.threads, std::max<index>(sizes.batch / 2, 1)));
+      plan.crew.threads =
+          static_cast<int>(std::min<index>(plan.crew.threads, std::max<index>(sizes.batch / 2, 1)));
     }
   }
   if (!request.path.empty()) plan.path = forced_path(request.path, plan.path);

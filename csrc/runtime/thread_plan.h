@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/rnn.h"
+#include "runtime/team.h"
 
 namespace timeloom {
 
@@ -17,7 +18,7 @@ struct PlanRequest {
 
 /// Threads and path of one recurrent call.
 struct RnnPlan {
-  int threads;
+  Crew crew;
   RnnPath path;
 };
 

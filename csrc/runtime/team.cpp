@@ -1,0 +1,279 @@
+#include "runtime/team.h"
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+#include <thread>
+
+#include "runtime/denormals.h"
+#include "runtime/parallel.h"
+
+#ifndef _WIN32
+#include <pthread.h>
+#include <signal.h>
+#endif
+
+namespace timeloom {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kSpins = 250;                            // some ten microseconds with the pause, of 30 to 45 ns
+constexpr int kYields = 200;                           // then as long in which others may have the core
+constexpr auto kNap = std::chrono::microseconds(50);   // then a free core may fetch whom we wait for
+constexpr auto kAlert = std::chrono::milliseconds(4);  // a helper stays awake so long after a call
+constexpr double kShareOfWaiting = 0.1;                // of the time of a call, for helpers that are late
+constexpr double kLeastWaiting = 10e-6;
+
+/// One who waits, the more politely the longer it takes.
+class Waiting {
+ public:
+  void once() {
+    if (turns_ < kSpins) {
+      pause_briefly();
+    } else if (turns_ < kSpins + kYields) {
+      std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(kNap);
+      return;
+    }
+    ++turns_;
+  }
+
+ private:
+  int turns_ = 0;
+};
+
+/// The roll of an epoch: epoch, closed, joined.
+constexpr int kJoinedBits = 16;
+constexpr std::uint64_t kClosed = std::uint64_t(1) << kJoinedBits;
+constexpr std::uint64_t kJoined = kClosed - 1;
+constexpr std::uint64_t roll_of(std::uint64_t epoch) { return epoch << (kJoinedBits + 1); }
+static_assert(kMostThreads <= static_cast<int>(kJoined));
+
+/// No signal of the program is handled on the threads started while this lives.
+class WithoutSignals {
+ public:
+#ifndef _WIN32
+  WithoutSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~WithoutSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+#endif
+};
+
+}  // namespace
+
+struct alignas(64) Team::Helper {
+  int number;                // 1 and up; the caller is 0
+  Clock::time_point helped;  // when it did so last
+  std::mutex mutex;
+  std::condition_variable woken;
+  std::atomic<bool> parked{false};
+};
+
+Team& Team::instance() {
+  static Team* const team = new Team;  // never destroyed: its helpers run as long as the process
+  return *team;
+}
+
+Team::Team() : tickets_(new Ticket[kMostThreads]) {}
+
+std::unique_lock<std::mutex> Team::acquire(bool wait) {
+  return wait ? std::unique_lock<std::mutex>(use_) : std::unique_lock<std::mutex>(use_, std::try_to_lock);
+}
+
+/// Starts threads until there are `helpers`, or the system has no more; returns how many of them there are.
+int Team::hire(int helpers) {
+  if (static_cast<int>(helpers_.size()) >= helpers) return helpers;
+  const WithoutSignals masked;
+  while (static_cast<int>(helpers_.size()) < helpers) {
+    try {
+      auto helper = std::make_unique<Helper>();
+      helper->number = static_cast<int>(helpers_.size()) + 1;
+      helper->helped = Clock::now();
+      helpers_.reserve(helpers_.size() + 1);
+      std::thread(&Team::help, this, std::ref(*helper), epoch_.load()).detach();
+      helpers_.push_back(std::move(helper));
+    } catch (const std::system_error&) {
+      break;
+    }
+  }
+  return std::min(helpers, static_cast<int>(helpers_.size()));
+}
+
+/// Tells the helpers of a call.
+void Team::open(const Crew& crew, bool together, Task task, void* context, int expected) {
+  const std::uint64_t epoch = epoch_.load(std::memory_order_relaxed) + 1;
+  std::atomic_thread_fence(std::memory_order_release);
+  task_.store(task, std::memory_order_relaxed);
+  context_.store(context, std::memory_order_relaxed);
+  threads_.store(crew.threads, std::memory_order_relaxed);
+  together_.store(together, std::memory_order_relaxed);
+  joins_.store(together || crew.all, std::memory_order_relaxed);
+  remaining_.store(expected, std::memory_order_relaxed);
+  roll_.store(roll_of(epoch), std::memory_order_relaxed);
+  epoch_.store(epoch);
+  const int helpers = std::min(crew.threads - 1, static_cast<int>(helpers_.size()));
+  for (int i = 0; i < helpers; ++i) {
+    Helper& helper = *helpers_[i];
+    if (!helper.parked.load()) continue;
+    {
+      const std::lock_guard<std::mutex> lock(helper.mutex);
+    }
+    helper.woken.notify_one();
+  }
+}
+
+/// Waits for helpers as long as the crew allows and closes the roll; returns how many have joined.
+int Team::gather(const Crew& crew, int helpers) {
+  const auto joined = [&] { return static_cast<int>(roll_.load(std::memory_order_acquire) & kJoined); };
+  const double patience = std::max(kLeastWaiting, kShareOfWaiting * crew.seconds);
+  const auto begin = Clock::now();
+  Waiting waiting;
+  while (joined() < helpers) {
+    waiting.once();
+    if (!crew.all && std::chrono::duration<double>(Clock::now() - begin).count() > patience) break;
+  }
+  return static_cast<int>(roll_.fetch_or(kClosed, std::memory_order_acq_rel) & kJoined);
+}
+
+void Team::finish() {
+  Waiting waiting;
+  while (remaining_.load(std::memory_order_acquire) > 0) waiting.once();
+  roll_.fetch_or(kClosed, std::memory_order_relaxed);
+  epoch_.store(epoch_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+int Team::run_shares(const Crew& crew, Task task, void* context) {
+  const int helpers = hire(crew.threads - 1);
+  open(crew, false, task, context, crew.threads);
+  const std::uint64_t epoch = epoch_.load(std::memory_order_relaxed);
+  if (crew.all) gather(crew, helpers);
+  take_shares(epoch, 0, crew.threads, task, context);
+  finish();
+  return crew.threads;
+}
+
+int Team::run_together(const Crew& crew, Task task, void* context) {
+  const int helpers = hire(crew.threads - 1);
+  open(crew, true, task, context, 0);
+  const int joined = gather(crew, helpers);
+  barrier_.arrived.store(0, std::memory_order_relaxed);
+  barrier_.count = joined + 1;
+  remaining_.store(joined, std::memory_order_relaxed);
+  participants_.store(joined + 1, std::memory_order_relaxed);
+  started_.store(epoch_.load(std::memory_order_relaxed), std::memory_order_release);
+  {
+    const DenormalsAreZero mode;
+    task(context, Worker{0, joined + 1, wait_barrier, &barrier_});
+  }
+  finish();
+  return joined + 1;
+}
+
+/// The place of a helper that joins the epoch, from 1 on; 0 if it is too late.
+int Team::join(std::uint64_t epoch) {
+  std::uint64_t roll = roll_.load(std::memory_order_relaxed);
+  while ((roll & ~kJoined) == roll_of(epoch)) {
+    if (roll_.compare_exchange_weak(roll, roll + 1, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      return static_cast<int>(roll & kJoined) + 1;
+    }
+  }
+  return 0;
+}
+
+/// Runs the shares that nobody has taken, the one of the same number first: it finds its data in its cache.
+void Team::take_shares(std::uint64_t epoch, int first, int count, Task task, void* context) {
+  int place = first;
+  for (int turn = 0; turn < count; ++turn, place = place + 1 == count ? 0 : place + 1) {
+    std::atomic<std::uint64_t>& taken = tickets_[place].epoch;
+    std::uint64_t before = taken.load(std::memory_order_relaxed);
+    if (before >= epoch ||
+        !taken.compare_exchange_strong(before, epoch, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      continue;
+    }
+    {
+      const DenormalsAreZero mode;
+      task(context, Worker{place, count, nullptr, nullptr});
+    }
+    remaining_.fetch_sub(1, std::memory_order_acq_rel);
+  }
+}
+
+void Team::help(Helper& self, std::uint64_t seen) {
+  for (;;) {
+    seen = wait_for_call(self, seen);
+    if (help_once(seen, self.number)) self.helped = Clock::now();
+  }
+}
+
+/// Does what there is to do for this helper in the epoch; false if the call is not meant for it.
+bool Team::help_once(std::uint64_t epoch, int number) {
+  const Task task = task_.load(std::memory_order_relaxed);
+  void* const context = context_.load(std::memory_order_relaxed);
+  const int threads = threads_.load(std::memory_order_relaxed);
+  const bool together = together_.load(std::memory_order_relaxed);
+  const bool joins = joins_.load(std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (epoch_.load(std::memory_order_relaxed) != epoch || number >= threads) return false;
+  const int place = joins ? join(epoch) : 0;
+  if (!together) {
+    take_shares(epoch, number, threads, task, context);
+    return true;
+  }
+  if (place == 0) return true;
+  Waiting waiting;
+  while (started_.load(std::memory_order_acquire) != epoch) waiting.once();
+  const int count = participants_.load(std::memory_order_relaxed);
+  {
+    const DenormalsAreZero mode;
+    task(context, Worker{count == threads ? number : place, count, wait_barrier, &barrier_});
+  }
+  remaining_.fetch_sub(1, std::memory_order_acq_rel);
+  return true;
+}
+
+/// The next epoch in which a call is open.
+std::uint64_t Team::wait_for_call(Helper& self, std::uint64_t seen) {
+  std::uint64_t epoch = seen;
+  const auto called = [&] {
+    epoch = epoch_.load();
+    return epoch != seen && epoch % 2 == 1;
+  };
+  for (int spin = 0; spin < kSpins; ++spin) {
+    if (called()) return epoch;
+    pause_briefly();
+  }
+  while (Clock::now() - self.helped < kAlert) {
+    if (called()) return epoch;
+    std::this_thread::yield();
+  }
+  self.parked.store(true);
+  {
+    std::unique_lock<std::mutex> lock(self.mutex);
+    self.woken.wait(lock, called);
+  }
+  self.parked.store(false);
+  return epoch;
+}
+
+void Team::wait_barrier(void* opaque) {
+  auto& barrier = *static_cast<Barrier*>(opaque);
+  if (barrier.count == 1) return;
+  const int generation = barrier.generation.load(std::memory_order_acquire);
+  if (barrier.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == barrier.count) {
+    barrier.arrived.store(0, std::memory_order_relaxed);
+    barrier.generation.store(generation + 1, std::memory_order_release);
+    return;
+  }
+  Waiting waiting;
+  while (barrier.generation.load(std::memory_order_acquire) == generation) waiting.once();
+}
+
+}  // namespace timeloom

@@ -1,0 +1,85 @@
+/// The threads that help calls. They wait for one, run shares of it and wait again; the caller works too.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/worker.h"
+
+namespace timeloom {
+
+/// The threads a call would like.
+struct Crew {
+  int threads = 1;
+  double seconds = 0;  // of its work on one thread, roughly: it waits for nobody longer than a part of that
+  bool all = false;    // waits for all of them, however long that takes: for tests and measurements
+};
+
+/// Threads that outlive calls. A call never depends on a thread that is not running: the caller takes over
+/// the shares that nobody has begun, so that beside a busy neighbour it is as fast as one thread.
+class Team {
+ public:
+  using Task = void (*)(void* context, const Worker& worker);
+
+  /// The team of this process.
+  static Team& instance();
+
+  /// Takes the team for the calling thread; holds nothing if another one has it, unless `wait`.
+  std::unique_lock<std::mutex> acquire(bool wait);
+
+  /// Runs task(context, {i, crew.threads, ...}) for each i once, on whichever threads come; the task must not
+  /// wait for other shares. The caller has acquired the team. Returns crew.threads.
+  int run_shares(const Crew& crew, Task task, void* context);
+
+  /// Runs the task on several threads at once, which may wait for each other: on those that come in time.
+  /// Returns how many. The caller has acquired the team.
+  int run_together(const Crew& crew, Task task, void* context);
+
+ private:
+  struct Helper;
+  struct alignas(64) Ticket {
+    std::atomic<std::uint64_t> epoch{0};  // the last in which somebody took this share
+  };
+  struct Barrier {
+    std::atomic<int> arrived{0};
+    std::atomic<int> generation{0};
+    int count = 1;  // written before a call starts
+  };
+
+  Team();
+  int hire(int helpers);
+  void open(const Crew& crew, bool together, Task task, void* context, int expected);
+  int gather(const Crew& crew, int helpers);
+  void finish();
+  int join(std::uint64_t epoch);
+  void take_shares(std::uint64_t epoch, int first, int count, Task task, void* context);
+  void help(Helper& self, std::uint64_t seen);
+  bool help_once(std::uint64_t epoch, int number);
+  std::uint64_t wait_for_call(Helper& self, std::uint64_t seen);
+  static void wait_barrier(void* barrier);
+
+  std::mutex use_;  // held by the thread whose call it is
+  std::vector<std::unique_ptr<Helper>> helpers_;
+  std::unique_ptr<Ticket[]> tickets_;
+
+  // What helpers read of a call: of one call if the epoch is the same before and after, and still to be done
+  // if they then take a share of that epoch, or join it.
+  alignas(64) std::atomic<std::uint64_t> epoch_{0};  // odd while a call is open
+  std::atomic<Task> task_{nullptr};
+  std::atomic<void*> context_{nullptr};
+  std::atomic<int> threads_{1};
+  std::atomic<bool> together_{false};
+  std::atomic<bool> joins_{false};
+
+  alignas(64) std::atomic<std::uint64_t> roll_{0};  // epoch, whether it is closed, how many have joined
+  std::atomic<std::uint64_t> started_{0};           // the epoch whose participants are settled
+  std::atomic<int> participants_{1};
+  alignas(64) std::atomic<int> remaining_{0};  // shares that are not finished
+  alignas(64) Barrier barrier_;
+};
+
+}  // namespace timeloom

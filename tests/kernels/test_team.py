@@ -1,0 +1,105 @@
+"""The threads that help calls: any number of them, called from anywhere, late or not, changes no result."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+
+import numpy as np
+import pytest
+from tests.kernels.cases import (
+    PATHS,
+    Case,
+    assert_last_ran_on,
+    assert_same_bits,
+    by_name,
+    kernel_forward,
+    kernel_results,
+)
+
+import timeloom
+from timeloom import _core
+
+# Rows of unequal lengths make the threads wait for each other forward; the long one has several chunks.
+ARRANGEMENTS = [{}, {"lengths": (9, 0, 4, 9, 1)}]
+MANY_CHUNKS = Case("gru", 96, 24, 3, 20)
+# Enough work for the plan to take two threads and more.
+LARGE = Case("lstm", 48, 20, 8, 72)
+
+
+@pytest.fixture
+def any_thread_count():
+    before = timeloom.backend.get_num_threads()
+    yield
+    timeloom.backend.set_num_threads(0)
+    assert timeloom.backend.get_num_threads() == before
+
+
+def default_results(problem):
+    """Forward and backward on as many threads as the plan takes."""
+    outputs, states, cache = kernel_forward(problem.arguments)
+    return by_name(outputs, states, _core.rnn_backward(cache, problem.d_outputs, problem.d_states))
+
+
+@pytest.mark.parametrize(
+    "arrangement", ARRANGEMENTS, ids=lambda arrangement: "_".join(arrangement) or "dense"
+)
+def test_1_to_64_threads_change_no_bit(arrangement):
+    problem = Case("lstm", 5, 9, 3, 17, **arrangement).problem.as_type(np.float32)
+    expected = kernel_results(problem, threads=1)
+    for threads, path in zip(range(1, 65), cycle(PATHS)):
+        actual = kernel_results(problem, threads=threads, path=path)
+        assert_last_ran_on(threads)
+        assert_same_bits(actual, expected)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_threads_of_many_chunks_change_no_bit(path):
+    problem = MANY_CHUNKS.problem.as_type(np.float32)
+    expected = kernel_results(problem, threads=1, path=path)
+    for threads in (2, 5, 16, 64):
+        assert_same_bits(kernel_results(problem, threads=threads, path=path), expected)
+
+
+def test_products_of_1_to_64_threads_change_no_bit():
+    a = np.random.default_rng(0).standard_normal((70, 33)).astype(np.float32)
+    product, outer = _core.matmul(a, a.T.copy(), _threads=1), _core.matmul(a, a, transpose_a=True, _threads=1)
+    for threads in range(2, 65):
+        np.testing.assert_array_equal(_core.matmul(a, a.T.copy(), _threads=threads), product)
+        assert_last_ran_on(threads)
+        np.testing.assert_array_equal(_core.matmul(a, a, transpose_a=True, _threads=threads), outer)
+        assert_last_ran_on(threads)
+
+
+@pytest.mark.usefixtures("any_thread_count")
+def test_helpers_that_come_late_change_no_bit():
+    # Nobody is waited for and the counts change: a helper may find the next call where it sought the last.
+    problem = LARGE.problem.as_type(np.float32)
+    timeloom.backend.set_num_threads(1)
+    expected = default_results(problem)
+    for _, threads in zip(range(60), cycle((2, 8, 3, 32, 2, 2, 64, 5))):
+        timeloom.backend.set_num_threads(threads)
+        assert_same_bits(default_results(problem), expected)
+
+
+@pytest.mark.usefixtures("any_thread_count")
+def test_several_callers_share_the_helpers():
+    problem = LARGE.problem.as_type(np.float32)
+    timeloom.backend.set_num_threads(1)
+    expected = default_results(problem)
+    timeloom.backend.set_num_threads(4)
+    with ThreadPoolExecutor(4) as callers:
+        for actual in callers.map(lambda _: default_results(problem), range(40)):
+            assert_same_bits(actual, expected)
+
+
+def test_several_callers_who_want_all_threads_get_them():
+    problem = Case("gru", 5, 9, 3, 17).problem.as_type(np.float32)
+    expected = kernel_results(problem, threads=1)
+
+    def call(threads):
+        actual = kernel_results(problem, threads=threads)
+        assert_last_ran_on(threads)
+        return actual
+
+    with ThreadPoolExecutor(4) as callers:
+        for actual in callers.map(call, [2, 3, 8, 5] * 10):
+            assert_same_bits(actual, expected)
