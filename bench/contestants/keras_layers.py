@@ -35,7 +35,7 @@ class Keras(Contestant):
             "lstm": keras.layers.LSTM,
             "gru": keras.layers.GRU,
         }[task.cell]
-        self.layer = kind(task.shape.units, return_sequences=True)
+        self.layer = kind(task.shape.units, return_sequences=True, dtype="float32")
         self.layer.build((None, None, task.shape.features))
         self.layer.set_weights([getattr(task, name) for name in WEIGHTS])
         if self.backend == "torch":
