@@ -146,6 +146,9 @@ inline std::string entry_of(const char* name, int place) {
   return std::string(name) + "[" + std::to_string(place) + "]";
 }
 
+/// So many threads, each of them waited for.
+inline Crew everybody(int threads) { return {threads, 0, true}; }
+
 /// A recurrent layer forward and backward.
 template <class Scalar>
 Results<Scalar> run_recurrent(const Case& one, const Kernels<Scalar>& kernels, int threads) {
@@ -242,10 +245,11 @@ Results<Scalar> run_activation(const Case& one, const Kernels<Scalar>& kernels, 
   const Elementwise<Scalar> backward{d_x, derivative_from_input(kind) ? forward.operand : y,
                                      arguments.data("d_y"), size};
   arguments.refuse_unknown();
-  run_parallel(threads, [&](const Worker& worker) { kernels.math.activation(kind, forward, worker); });
+  run_shares(everybody(threads),
+             [&](const Worker& worker) { kernels.math.activation(kind, forward, worker); });
   expect_threads(threads);
-  run_parallel(threads,
-               [&](const Worker& worker) { kernels.math.activation_gradient(kind, backward, worker); });
+  run_shares(everybody(threads),
+             [&](const Worker& worker) { kernels.math.activation_gradient(kind, backward, worker); });
   expect_threads(threads);
   return results;
 }
@@ -267,7 +271,7 @@ Results<Scalar> run_rows(const Case& one, const Kernels<Scalar>& kernels, int th
   const RowWise<Scalar> call{y.data(), arguments.data("operand"), arguments.data("upstream"),
                              arguments.size("operand", 0), arguments.size("operand", 1)};
   arguments.refuse_unknown();
-  run_parallel(threads, [&](const Worker& worker) { found->second(call, worker); });
+  run_shares(everybody(threads), [&](const Worker& worker) { found->second(call, worker); });
   expect_threads(threads);
   return results;
 }
@@ -292,11 +296,8 @@ Results<Scalar> run_product(const Case& one, const Kernels<Scalar>& kernels, int
                           {outputs, rows, cols, cols},
                           gathered.as<Scalar>()};
   arguments.refuse_unknown();
-  run_parallel(threads, [&](const Worker& worker) {
-    kernels.gemm_pack(packing, worker);
-    worker.wait(worker.barrier);
-    kernels.gemm(call, worker);
-  });
+  run_shares(everybody(threads), [&](const Worker& worker) { kernels.gemm_pack(packing, worker); });
+  run_shares(everybody(threads), [&](const Worker& worker) { kernels.gemm(call, worker); });
   expect_threads(threads);
   return results;
 }
@@ -324,7 +325,7 @@ inline int types_with_denormals() {
 /// The most that types_with_denormals gives on a thread of a region.
 inline int types_with_denormals_in_region(int threads) {
   std::vector<int> found(static_cast<std::size_t>(threads), 0);
-  run_parallel(threads, [&](const Worker& worker) {
+  run_shares(everybody(threads), [&](const Worker& worker) {
     found[static_cast<std::size_t>(worker.index)] = types_with_denormals();
   });
   expect_threads(threads);
