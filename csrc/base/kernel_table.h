@@ -1,7 +1,7 @@
 /// The one door between the kernels of an ISA and the rest: a table of functions.
 /// A function that takes a Worker does that worker's share and may be called by one thread or by several
-/// together; only the recurrent ones with slices of units, forward over rows of unequal lengths and
-/// gemm_outer make them wait for each other.
+/// together; only the recurrent ones with slices of units, forward over several chunks of rows of unequal
+/// lengths and gemm_outer make them wait for each other.
 #pragma once
 
 #include "base/gemm.h"

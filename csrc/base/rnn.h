@@ -85,7 +85,7 @@ struct RnnLayout {
   index kept_width;         // kept values of a panel a row: kept * panel_units
   index packed_weights;     // forward weights and bias
   index packed_transposed;  // weights of the backward products
-  index thread_scratch;     // backward workspace of one thread
+  index thread_scratch;     // backward workspace of one share
   index input_distance;     // of gathered rows of F elements
   index state_distance;     // of gathered rows of U elements
 };
@@ -162,7 +162,7 @@ struct RnnBackward {
   Scalar* input_rows;          // workspace [gates][chunk_rows][input_distance]
   Scalar* state_rows;          // workspace [gates][chunk_rows][state_distance]
   Scalar* operand_rows;        // second phase: workspace [chunk_rows][state_distance]; else null
-  Scalar* scratch;             // workspace [threads][thread_scratch]
+  Scalar* scratch;             // workspace [shares][thread_scratch]
   index* places;               // workspace [2][chunk_rows]: the row of the inputs, and of the plan
 };
 

@@ -23,16 +23,15 @@ py::array multiply(const Kernels<Scalar>& kernels, const py::array& a, const py:
   const Workspace packed = workspace_of<Scalar>(packed_size(depth, cols, kernels.lanes));
   const GemmPacking<Scalar> packing{static_cast<const Scalar*>(b.data()), transpose_b, depth, cols,
                                     packed.as<Scalar>()};
-  const int used = checked_threads(threads, matmul_work(rows, cols, depth));
-  const Workspace gathered = workspace_of<Scalar>(gathered_size(rows, depth, sizeof(Scalar), used));
+  const Crew crew = checked_crew(threads, matmul_work(rows, cols, depth));
+  const Workspace gathered = workspace_of<Scalar>(gathered_size(rows, depth, sizeof(Scalar), crew.threads));
   const Gemm<Scalar> call{{static_cast<const Scalar*>(a.data()), rows, depth, depth},
                           packed.as<const Scalar>(),
                           has_bias ? static_cast<const Scalar*>(bias.data()) : nullptr,
                           {outputs.mutable_data(), rows, cols, cols},
                           gathered.as<Scalar>()};
   run_kernel(
-      threads, matmul_work(rows, cols, depth),
-      [&](const Worker& worker) { kernels.gemm_pack(packing, worker); },
+      crew, [&](const Worker& worker) { kernels.gemm_pack(packing, worker); },
       [&](const Worker& worker) { kernels.gemm(call, worker); });
   return outputs;
 }
@@ -46,8 +45,8 @@ py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, con
   std::fill_n(outputs.mutable_data(), rows * cols, Scalar(0));
   if (rows == 0 || cols == 0 || depth == 0) return outputs;
   const double work = matmul_work(rows, cols, depth);
-  const int threads = checked_threads(requested, work);
-  const OuterSizes needed = outer_sizes(rows, cols, depth, kernels.lanes, threads);
+  const Crew crew = checked_crew(requested, work);
+  const OuterSizes needed = outer_sizes(rows, cols, depth, kernels.lanes, crew.threads);
   const Workspace packed = workspace_of<Scalar>(needed.packed);
   const Workspace gathered = workspace_of<Scalar>(needed.gathered);
   const Workspace scratch = workspace_of<Scalar>(needed.scratch);
@@ -57,10 +56,8 @@ py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, con
                                packed.as<Scalar>(),
                                gathered.as<Scalar>(),
                                scratch.as<Scalar>()};
-  without_gil(work, [&] {
-    run_together(checked_crew(requested, work),
-                 [&](const Worker& worker) { kernels.gemm_outer(call, worker); });
-  });
+  without_gil(work,
+              [&] { run_together(crew, [&](const Worker& worker) { kernels.gemm_outer(call, worker); }); });
   return outputs;
 }
 

@@ -195,11 +195,11 @@ py::array fma_chains(long long rounds, int requested, const std::string& isa) {
   if (rounds < 0) refuse("rounds", "a number that is not negative", std::to_string(rounds));
   const Kernels<float>& kernels = table_for(isa.c_str()).f32;
   const double work = static_cast<double>(rounds) * kFmaChains / 6;
-  const int threads = checked_threads(requested, work);
-  py::array_t<float> results({static_cast<index>(threads), kernels.lanes});
+  const Crew crew = checked_crew(requested, work);
+  py::array_t<float> results({static_cast<index>(crew.threads), kernels.lanes});
   const FmaChains<float> call{results.mutable_data(), static_cast<index>(rounds)};
   std::fill_n(call.results, results.size(), 0.0f);
-  run_kernel(threads, work, [&](const Worker& worker) { kernels.math.fma_chains(call, worker); });
+  run_kernel(crew, [&](const Worker& worker) { kernels.math.fma_chains(call, worker); });
   return results;
 }
 

@@ -37,8 +37,10 @@ void bind_runtime(py::module_& module) {
   module.def("set_num_threads", &set_num_threads, py::arg("threads"),
              "Sets how many threads a kernel may use at most; 0 returns to the default.");
   module.def("get_num_threads", &thread_limit, "How many threads a kernel may use at most.");
-  module.def("last_thread_count", &last_thread_count,
-             "How many threads the last kernel called from this Python thread really ran on.");
+  module.def(
+      "last_thread_count", &last_thread_count,
+      "How many threads the last kernel called from this Python thread was divided among; where _threads "
+      "forces a number, how many came.");
 }
 
 }  // namespace timeloom

@@ -185,10 +185,11 @@ inline int checked_thread_count(long long threads, std::string_view argument) {
   return static_cast<int>(threads);
 }
 
-/// Threads for a call of about `work` nanoseconds on one thread: `requested` if positive, else what the plan
-/// says.
-inline int checked_threads(int requested, double work) {
-  return checked_thread_count(requested, "_threads") > 0 ? requested : threads_for(work * 1e-9);
+/// The threads for a call of about `work` nanoseconds on one thread: `requested` if positive (and all of them
+/// are waited for), else what the plan says. A call asks once: the limit may change while it has no GIL.
+inline Crew checked_crew(int requested, double work) {
+  const bool forced = checked_thread_count(requested, "_threads") > 0;
+  return {forced ? requested : threads_for(work * 1e-9), work * 1e-9, forced};
 }
 
 /// Runs f, without the GIL when `work` nanoseconds on one thread outweigh giving it back.
@@ -203,16 +204,15 @@ void without_gil(double work, const Function& f) {
   }
 }
 
-/// The same threads, and whether all of them are waited for.
-inline Crew checked_crew(int requested, double work) {
-  return {checked_threads(requested, work), work * 1e-9, requested > 0};
+/// Runs f(worker) for every share of the crew, then those of the next function.
+template <class... Functions>
+void run_kernel(const Crew& crew, const Functions&... functions) {
+  without_gil(crew.seconds * 1e9, [&] { (run_shares(crew, functions), ...); });
 }
 
-/// Runs f(worker) for every share of the threads of checked_threads, then those of the next function.
-template <class... Functions>
-void run_kernel(int requested_threads, double work, const Functions&... functions) {
-  const Crew crew = checked_crew(requested_threads, work);
-  without_gil(work, [&] { (run_shares(crew, functions), ...); });
+template <class Function>
+void run_kernel(int requested_threads, double work, const Function& function) {
+  run_kernel(checked_crew(requested_threads, work), function);
 }
 
 /// The kernels of one element type.

@@ -17,24 +17,23 @@ namespace {
 
 std::atomic<int> g_thread_limit{0};
 #ifdef _OPENMP
-std::atomic<bool> g_region_opened{false};
-std::atomic<bool> g_forked_after_region{false};
+std::atomic<bool> g_team_used{false};
+std::atomic<bool> g_forked_after_use{false};
 #endif
 thread_local int t_last_thread_count = 1;
 
 #ifdef _OPENMP
 void mark_child() {
-  if (g_region_opened.load(std::memory_order_relaxed))
-    g_forked_after_region.store(true, std::memory_order_relaxed);
+  if (g_team_used.load(std::memory_order_relaxed)) g_forked_after_use.store(true, std::memory_order_relaxed);
 }
 
-void open_first_region() {
-  if (g_region_opened.load(std::memory_order_acquire)) return;
+void note_use() {
+  if (g_team_used.load(std::memory_order_acquire)) return;
 #ifndef _WIN32
   static const int registered = pthread_atfork(nullptr, nullptr, mark_child);
   (void)registered;
 #endif
-  g_region_opened.store(true, std::memory_order_release);
+  g_team_used.store(true, std::memory_order_release);
 }
 #endif
 
@@ -42,7 +41,7 @@ void open_first_region() {
 
 int thread_limit() {
 #ifdef _OPENMP
-  if (g_forked_after_region.load(std::memory_order_relaxed) || omp_in_parallel()) return 1;
+  if (g_forked_after_use.load(std::memory_order_relaxed) || omp_in_parallel()) return 1;
   const int limit = g_thread_limit.load(std::memory_order_relaxed);
   return limit > 0 ? limit : std::min(omp_get_max_threads(), kMostThreads);
 #else
@@ -54,10 +53,10 @@ void set_thread_limit(int threads) { g_thread_limit.store(threads, std::memory_o
 
 int last_thread_count() { return t_last_thread_count; }
 
-int run_parallel_task(const Crew& crew, bool together, void (*task)(void*, const Worker&), void* context) {
+int run_parallel_task(const Crew& crew, bool together, Team::Task task, void* context) {
 #ifdef _OPENMP
-  if (crew.threads > 1 && !g_forked_after_region.load(std::memory_order_relaxed) && !omp_in_parallel()) {
-    open_first_region();
+  if (crew.threads > 1 && !g_forked_after_use.load(std::memory_order_relaxed) && !omp_in_parallel()) {
+    note_use();
     Team& team = Team::instance();
     if (const auto use = team.acquire(crew.all)) {
       t_last_thread_count =

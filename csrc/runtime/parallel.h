@@ -13,28 +13,29 @@ namespace timeloom {
 constexpr int kMostThreads = 1024;
 
 /// Threads a call may use: set_thread_limit, else what OpenMP offers; 1 without OpenMP, inside another
-/// parallel region, and in a child forked after the first region (its threads do not exist).
+/// parallel region, and in a child forked after the first call on several (its threads do not exist).
 int thread_limit();
 
 /// Sets the threads a call may use; 0 returns to what OpenMP offers. `threads` must lie in [0, kMostThreads].
 void set_thread_limit(int threads);
 
-/// Threads that the last call from this Python thread was divided among.
+/// Threads that the last call from this Python thread was divided among; those that came, if it waited for
+/// all.
 int last_thread_count();
 
 /// Runs task(context, worker) for each of crew.threads shares (at most kMostThreads), `together` on as many
 /// threads at once, which may wait for each other, or each share by whoever comes first. Returns how many
 /// shares there were: fewer than asked for if threads that must run together did not come in time, one if
 /// there are none to be had. Denormals count as zero inside, and the mode of the caller is restored.
-int run_parallel_task(const Crew& crew, bool together, void (*task)(void* context, const Worker& worker),
-                      void* context);
+int run_parallel_task(const Crew& crew, bool together, Team::Task task, void* context);
 
 /// Runs f(const Worker&), which does not throw, for every share. It must not wait for other shares.
 template <typename Function>
 int run_shares(const Crew& crew, Function&& function) {
   using Callable = std::remove_reference_t<Function>;
   return run_parallel_task(
-      crew, false, [](void* context, const Worker& worker) { (*static_cast<Callable*>(context))(worker); },
+      crew, false,
+      [](void* context, const Worker& worker) noexcept { (*static_cast<Callable*>(context))(worker); },
       const_cast<void*>(static_cast<const void*>(&function)));
 }
 
@@ -43,7 +44,8 @@ template <typename Function>
 int run_together(const Crew& crew, Function&& function) {
   using Callable = std::remove_reference_t<Function>;
   return run_parallel_task(
-      crew, true, [](void* context, const Worker& worker) { (*static_cast<Callable*>(context))(worker); },
+      crew, true,
+      [](void* context, const Worker& worker) noexcept { (*static_cast<Callable*>(context))(worker); },
       const_cast<void*>(static_cast<const void*>(&function)));
 }
 

@@ -201,7 +201,10 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   const bool fills = sequence && !rows.dense() && !call.timesteps.packed;
   if (fresh) run_shares(plan.crew, [&](const Worker& worker) { call.cell->pack(packing, worker); });
   const auto pass = [&](const Worker& worker) { call.cell->forward(forward, worker); };
-  if (plan.path.unit_slices || !rows.dense()) {
+  // Chunks of unequal rows meet where they take up each other's places.
+  const bool places =
+      !rows.dense() && forward.call.plan.chunks > 1 && (forward.input_rows || forward.accumulators);
+  if (plan.path.unit_slices || places) {
     run_together(plan.crew, pass);
   } else {
     run_shares(plan.crew, pass);

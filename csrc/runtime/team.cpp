@@ -51,13 +51,14 @@ constexpr std::uint64_t kJoined = kClosed - 1;
 constexpr std::uint64_t roll_of(std::uint64_t epoch) { return epoch << (kJoinedBits + 1); }
 static_assert(kMostThreads <= static_cast<int>(kJoined));
 
-/// No signal of the program is handled on the threads started while this lives.
+/// No signal of the program is handled on the threads started while this lives, but for faults of their own.
 class WithoutSignals {
  public:
 #ifndef _WIN32
   WithoutSignals() {
     sigset_t all;
     sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT}) sigdelset(&all, fault);
     pthread_sigmask(SIG_SETMASK, &all, &before_);
   }
   ~WithoutSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
@@ -91,7 +92,7 @@ std::unique_lock<std::mutex> Team::acquire(bool wait) {
 /// Starts threads until there are `helpers`, or the system has no more; returns how many of them there are.
 int Team::hire(int helpers) {
   if (static_cast<int>(helpers_.size()) >= helpers) return helpers;
-  const WithoutSignals masked;
+  [[maybe_unused]] const WithoutSignals masked;
   while (static_cast<int>(helpers_.size()) < helpers) {
     try {
       auto helper = std::make_unique<Helper>();
@@ -154,10 +155,10 @@ int Team::run_shares(const Crew& crew, Task task, void* context) {
   const int helpers = hire(crew.threads - 1);
   open(crew, false, task, context, crew.threads);
   const std::uint64_t epoch = epoch_.load(std::memory_order_relaxed);
-  if (crew.all) gather(crew, helpers);
+  const int came = crew.all ? gather(crew, helpers) + 1 : crew.threads;
   take_shares(epoch, 0, crew.threads, task, context);
   finish();
-  return crew.threads;
+  return came;
 }
 
 int Team::run_together(const Crew& crew, Task task, void* context) {
@@ -266,7 +267,7 @@ std::uint64_t Team::wait_for_call(Helper& self, std::uint64_t seen) {
 void Team::wait_barrier(void* opaque) {
   auto& barrier = *static_cast<Barrier*>(opaque);
   if (barrier.count == 1) return;
-  const int generation = barrier.generation.load(std::memory_order_acquire);
+  const unsigned generation = barrier.generation.load(std::memory_order_acquire);
   if (barrier.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == barrier.count) {
     barrier.arrived.store(0, std::memory_order_relaxed);
     barrier.generation.store(generation + 1, std::memory_order_release);

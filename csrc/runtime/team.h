@@ -23,7 +23,7 @@ struct Crew {
 /// the shares that nobody has begun, so that beside a busy neighbour it is as fast as one thread.
 class Team {
  public:
-  using Task = void (*)(void* context, const Worker& worker);
+  using Task = void (*)(void* context, const Worker& worker) noexcept;
 
   /// The team of this process.
   static Team& instance();
@@ -32,7 +32,8 @@ class Team {
   std::unique_lock<std::mutex> acquire(bool wait);
 
   /// Runs task(context, {i, crew.threads, ...}) for each i once, on whichever threads come; the task must not
-  /// wait for other shares. The caller has acquired the team. Returns crew.threads.
+  /// wait for other shares. The caller has acquired the team. Returns crew.threads, or how many came if all
+  /// are waited for.
   int run_shares(const Crew& crew, Task task, void* context);
 
   /// Runs the task on several threads at once, which may wait for each other: on those that come in time.
@@ -46,7 +47,7 @@ class Team {
   };
   struct Barrier {
     std::atomic<int> arrived{0};
-    std::atomic<int> generation{0};
+    std::atomic<unsigned> generation{0};
     int count = 1;  // written before a call starts
   };
 

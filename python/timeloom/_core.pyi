@@ -138,7 +138,7 @@ def get_num_threads() -> int:
     """
 def last_thread_count() -> int:
     """
-    How many threads the last kernel called from this Python thread really ran on.
+    How many threads the last kernel called from this Python thread was divided among; where _threads forces a number, how many came.
     """
 def log(x: typing.Any, *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> numpy.ndarray:
     """

@@ -1,4 +1,4 @@
-"""A parallel region really runs on the threads it was asked for, in a build with OpenMP."""
+"""The threads that a call asks for come, in a build with OpenMP."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ OPERAND = np.ones((512, 512), np.float32)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
-def test_region_runs_on_the_threads_asked_for(threads: int) -> None:
+def test_threads_asked_for_come(threads: int) -> None:
     _core.matmul(OPERAND, OPERAND, _threads=threads)
     assert _core.last_thread_count() == (threads if OPENMP else 1)
 
@@ -29,7 +29,7 @@ def test_default_follows_omp_num_threads(threads: int) -> None:
     assert int(printed) == (threads if OPENMP else 1)
 
 
-def test_set_num_threads_limits_the_next_region() -> None:
+def test_set_num_threads_limits_the_next_call() -> None:
     before = timeloom.backend.get_num_threads()
     try:
         timeloom.backend.set_num_threads(2)

@@ -325,7 +325,7 @@ inline int types_with_denormals() {
 /// The most that types_with_denormals gives on a thread of a region.
 inline int types_with_denormals_in_region(int threads) {
   std::vector<int> found(static_cast<std::size_t>(threads), 0);
-  run_shares(everybody(threads), [&](const Worker& worker) {
+  run_together(everybody(threads), [&](const Worker& worker) {
     found[static_cast<std::size_t>(worker.index)] = types_with_denormals();
   });
   expect_threads(threads);

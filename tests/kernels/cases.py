@@ -187,7 +187,7 @@ def assert_matches_reference(actual: dict[str, np.ndarray], case: Case) -> None:
 
 
 def assert_last_ran_on(threads: int) -> None:
-    """The last region of this Python thread really ran on so many threads (without OpenMP: on one)."""
+    """So many threads came to the last kernel of this Python thread (without OpenMP: one)."""
     assert _core.last_thread_count() == (threads if HAS_THREADS else 1)
 
 

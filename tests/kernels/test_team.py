@@ -103,3 +103,26 @@ def test_several_callers_who_want_all_threads_get_them():
     with ThreadPoolExecutor(4) as callers:
         for actual in callers.map(call, [2, 3, 8, 5] * 10):
             assert_same_bits(actual, expected)
+
+
+@pytest.mark.usefixtures("any_thread_count")
+def test_limit_that_changes_during_calls_changes_no_bit():
+    # A call without the GIL must keep to the number of threads that its workspace was taken for.
+    a = np.random.default_rng(0).standard_normal((600, 300)).astype(np.float32)
+    expected = _core.matmul(a, a, transpose_a=True).tobytes()
+    finished = False
+
+    def toggle():
+        for threads in cycle((1, 8)):
+            timeloom.backend.set_num_threads(threads)
+            if finished:
+                return
+
+    with ThreadPoolExecutor(1) as other:
+        toggling = other.submit(toggle)
+        try:
+            for _ in range(1000):
+                assert _core.matmul(a, a, transpose_a=True).tobytes() == expected
+        finally:
+            finished = True
+        toggling.result()

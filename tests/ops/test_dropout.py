@@ -42,6 +42,20 @@ def test_seeds():
     assert (a != b).any()
 
 
+def test_generator_of_32_bits_gives_keys_of_64(monkeypatch):
+    keys = []
+    draw = ops.dropout.__globals__["_core"].dropout
+    recorder = type(
+        "Recorder", (), {"dropout": lambda *arguments: keys.append(arguments[-1]) or draw(*arguments)}
+    )
+    monkeypatch.setitem(ops.dropout.__globals__, "_core", recorder)
+    generator = np.random.Generator(np.random.MT19937(0))
+    for _ in range(8):
+        ops.dropout(ONES, 0.5, seed=generator)
+    assert max(keys) >= 2**32
+    assert len(set(keys)) == 8
+
+
 @pytest.mark.parametrize("seed", ["a", -1, 1.5])
 def test_bad_seeds(seed):
     with pytest.raises(ValueError, match="seed: expected an integer of at least 0"):

@@ -83,7 +83,10 @@ def dropout(
             generator = seed
         else:
             generator = np.random.default_rng(integer("seed", seed))
-        key = generator.bit_generator.random_raw()
+        bits = generator.bit_generator
+        key = bits.random_raw()
+        if isinstance(bits, np.random.MT19937):  # gives 32 bits, all others of NumPy 64
+            key |= bits.random_raw() << 32
         if shape == x.shape:
             probability = float(rate)
 
