@@ -1,5 +1,7 @@
 #include "runtime/team.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <chrono>
 #include <system_error>
@@ -10,7 +12,6 @@
 
 #ifndef _WIN32
 #include <pthread.h>
-#include <signal.h>
 #endif
 
 namespace timeloom {
