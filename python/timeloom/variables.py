@@ -132,10 +132,8 @@ class Variable(ArrayOperators):
     def _changed(self) -> None:
         """Note that the memory was written; whoever writes to ``_value`` calls it."""
         self._version += 1
-        held = self._packed
-        if held is not None:
-            self._packed = None
-            held.close()
+        if self._packed is not None:
+            self._hold_packed(None)
 
     def _hold_packed(self, packed: Any) -> None:
         """Hold what was made of the present value, until the next change, and close what was held."""
