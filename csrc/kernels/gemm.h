@@ -90,7 +90,7 @@ void gemm(const Gemm<typename V::scalar>& call, const Worker& worker) noexcept {
       const index height = top + kGemmRows < rows_share.end ? kGemmRows : rows_share.end - top;
       MatrixView<const Scalar> block{call.left.data + top * call.left.row_stride + begin, height, length,
                                      call.left.row_stride};
-      if (call.gathered) block = gather_block<V>(call.gathered + worker.index * kGatheredBlock, block);
+      if (call.gathered) block = gather_block<V>(call.gathered + worker.thread * kGatheredBlock, block);
       for (index panel = panel_share.begin; panel < panel_share.end; ++panel) {
         multiply_block<V>(call, block, top, begin, panel);
       }
@@ -107,7 +107,7 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
   const index panels = (cols + kColumns - 1) / kColumns;
   const index packed_rows = rows < kChunkRows ? rows : kChunkRows;
   const index distance = row_distance<Scalar>(call.left.cols);
-  Scalar* scratch = call.scratch + worker.index * call.left.cols * kColumns;
+  Scalar* scratch = call.scratch + worker.thread * call.left.cols * kColumns;
   for (index begin = 0; begin < rows; begin += kChunkRows) {
     const index count = rows - begin < kChunkRows ? rows - begin : kChunkRows;
     const Share share = share_of(panels, worker);

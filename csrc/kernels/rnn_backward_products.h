@@ -316,6 +316,6 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   }
 
   Scalar* scratch() const noexcept {
-    return backward_.scratch + worker_.index * Shape::scratch(shared_.sizes);
+    return backward_.scratch + worker_.thread * Shape::scratch(shared_.sizes);
   }
 };

@@ -9,7 +9,7 @@ template <class Cell, class V, class Pair>
 class ForwardPass : ForwardCell<Cell, V, Pair> {
   using Base = ForwardCell<Cell, V, Pair>;
   using Base::forward_, Base::shared_, Base::own_panels_, Base::units_;
-  using Base::kGateRows, Base::kPanelsOfGates, Base::kPanelsOfRow, Base::own_gate_panels_;
+  using Base::kGateRows, Base::kPanelsOfGates, Base::kPanelsOfRow;
   using Base::meet, Base::own_rows;
   using typename Base::Scalar;
   using typename Base::Shape;
@@ -60,7 +60,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
     }
     Scalar sums[kWaitingRows * Shape::kWidth];
     const index all = own_rows(step);
-    for (index panel = own_panels_.begin; panel < own_panels_.end; ++panel) {
+    this->for_panels(this->panels_, [&](index panel) {
       for (index done = 0; done < all; done += kWaitingRows) {
         const index waiting = all - done < kWaitingRows ? all - done : kWaitingRows;
         for (index begin = 0; begin == 0 || begin < units_; begin += block) {
@@ -73,7 +73,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
         }
         this->template finish<kPhase>(panel, step, done, waiting, sums);
       }
-    }
+    });
   }
 
   /// The same for a row alone: panels side by side. It is bound by reading the weights, so every other step
@@ -107,7 +107,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
     constexpr int kEnd = Shape::phase_end(kPhase) / Shape::kTiles;
     const index block = shared_.path.state_block;
     Scalar sums[kPanelsOfGates * kGateRows * Shape::kWidth];
-    for (index gates = own_gate_panels_.begin; gates < own_gate_panels_.end; ++gates) {
+    this->for_panels(Base::Gates::panels(shared_.sizes), [&](index gates) {
       for (index begin = 0; begin == 0 || begin < units_; begin += block) {
         const index end = begin + block < units_ ? begin + block : units_;
         for_row_tiles<kGateRows>(own_rows(step), [&](auto rows, index first) {
@@ -122,7 +122,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
           }
         });
       }
-    }
+    });
   }
 };
 

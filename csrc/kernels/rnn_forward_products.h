@@ -21,9 +21,18 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   ForwardProducts(const RnnForward<Scalar>& forward, const Worker& worker) noexcept
       : Rows(forward.call, worker),
         forward_(forward),
-        own_panels_(shared_.path.unit_slices ? share_of(panels_, worker) : Share{0, panels_}),
-        own_gate_panels_(shared_.path.unit_slices ? share_of(Gates::panels(shared_.sizes), worker)
-                                                  : Share{0, Gates::panels(shared_.sizes)}) {}
+        own_panels_(shared_.path.unit_slices ? share_of(panels_, worker) : Share{0, panels_}) {}
+
+  /// Calls function(panel) for `panels` panels, or for those that fall to this worker where units are
+  /// divided.
+  template <class Function>
+  TIMELOOM_INLINE void for_panels(index panels, Function&& function) const noexcept {
+    if (shared_.path.unit_slices) {
+      for_items(panels, worker_, function);
+    } else {
+      for (index panel = 0; panel < panels; ++panel) function(panel);
+    }
+  }
 
   Scalar* output(index row, index step) const noexcept {
     const SequenceView<Scalar>& outputs = forward_.outputs;
@@ -117,7 +126,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   void project(index begin, index end) noexcept {
     index total = 0;
     for (index step = begin; step < end; ++step) total += own_rows(step);
-    for (index panel = own_panels_.begin; panel < own_panels_.end; ++panel) {
+    for_panels(panels_, [&](index panel) {
       index step = begin, k = 0;
       for_row_tiles<Shape::kRows>(total, [&](auto rows, index) {
         constexpr int kRows = decltype(rows)::value;
@@ -131,7 +140,8 @@ class ForwardProducts : protected RnnRows<Cell, V> {
         }
         project_tile<kRows>(panel, x, target);
       });
-    }
+    });
+    this->meet();
   }
 
   template <int kRows>
@@ -292,6 +302,5 @@ class ForwardProducts : protected RnnRows<Cell, V> {
 
   const RnnForward<Scalar>& forward_;
   const Share own_panels_;
-  const Share own_gate_panels_;
   index chunk_first_ = 0;  // the first packed row of the chunk at hand
 };

@@ -29,6 +29,27 @@ TIMELOOM_INLINE Share share_of(index items, const Worker& worker) noexcept {
   return {items * worker.index / worker.count, items * (worker.index + 1) / worker.count};
 }
 
+/// Calls function(item) for each item of [0, items) on one of the workers, which run together: a worker takes
+/// those of its own share and then what the others have not begun, so that a slow core holds nobody up. At
+/// most once from one meeting of the workers to the next.
+template <class Function>
+TIMELOOM_INLINE void for_items(index items, const Worker& worker, Function&& function) noexcept {
+  if (worker.count == 1) {
+    for (index item = 0; item < items; ++item) function(item);
+    return;
+  }
+  for (int turn = 0; turn < worker.count; ++turn) {
+    Worker whose = worker;
+    whose.index = (worker.index + turn) % worker.count;
+    const Share share = share_of(items, whose);
+    for (;;) {
+      const index item = share.begin + worker.take(worker.barrier, whose.index);
+      if (item >= share.end) break;
+      function(item);
+    }
+  }
+}
+
 /// acc[row][begin + v] = fma(left(row), right(v), ...): one k of a tile. Of the two operands the one with
 /// fewer vectors stays in registers while the other passes, or the accumulators would not fit beside them.
 template <int kRows, int kBegin, int kEnd, int kTotal, class V, class Left>

@@ -11,6 +11,8 @@ namespace timeloom {
 
 /// More threads than this a call never uses.
 constexpr int kMostThreads = 1024;
+constexpr int kSharesOfThread = 4;
+constexpr int kMostShares = kSharesOfThread * kMostThreads;
 
 /// Threads a call may use: set_thread_limit, else what OpenMP offers; 1 without OpenMP, inside another
 /// parallel region, and in a child forked after the first call on several (its threads do not exist).
@@ -23,10 +25,11 @@ void set_thread_limit(int threads);
 /// all.
 int last_thread_count();
 
-/// Runs task(context, worker) for each of crew.threads shares (at most kMostThreads), `together` on as many
-/// threads at once, which may wait for each other, or each share by whoever comes first. Returns how many
-/// shares there were: fewer than asked for if threads that must run together did not come in time, one if
-/// there are none to be had. Denormals count as zero inside, and the mode of the caller is restored.
+/// Runs task(context, worker) for each of crew.share_count() shares (at most kMostShares), whoever comes
+/// first; or `together` on crew.threads threads (at most kMostThreads) at once, which may wait for each
+/// other. Returns how many shares there were: fewer than asked for if threads that must run together did not
+/// come in time, one if there are none to be had. Denormals count as zero inside, and the mode of the caller
+/// is restored.
 int run_parallel_task(const Crew& crew, bool together, Team::Task task, void* context);
 
 /// Runs f(const Worker&), which does not throw, for every share. It must not wait for other shares.

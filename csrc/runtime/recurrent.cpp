@@ -330,6 +330,8 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   const index chunks = backward.call.plan.chunks;
   Crew crew = plan.crew;
   crew.seconds /= static_cast<double>(std::max<index>(chunks, 1));
+  Crew gradients_crew = crew;
+  if (crew.threads > 1) gradients_crew.shares = shares_for(crew.threads, crew.seconds);
   for (index chunk = chunks - 1; chunk >= 0; --chunk) {
     const auto steps = [&](const Worker& worker) { call.cell->backward(backward, chunk, worker); };
     if (plan.path.unit_slices) {
@@ -337,7 +339,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
     } else {
       run_shares(crew, steps);
     }
-    run_shares(crew, [&](const Worker& worker) { call.cell->gradients(backward, chunk, worker); });
+    run_shares(gradients_crew, [&](const Worker& worker) { call.cell->gradients(backward, chunk, worker); });
   }
 
   for (int which = 0; which < info.states; ++which) {

@@ -84,7 +84,7 @@ Team& Team::instance() {
   return *team;
 }
 
-Team::Team() : tickets_(new Ticket[kMostThreads]) {}
+Team::Team() : tickets_(new Ticket[kMostShares]) { barrier_.cursors.reset(new Cursor[kMostThreads]); }
 
 std::unique_lock<std::mutex> Team::acquire(bool wait) {
   return wait ? std::unique_lock<std::mutex>(use_) : std::unique_lock<std::mutex>(use_, std::try_to_lock);
@@ -116,6 +116,7 @@ void Team::open(const Crew& crew, bool together, Task task, void* context, int e
   task_.store(task, std::memory_order_relaxed);
   context_.store(context, std::memory_order_relaxed);
   threads_.store(crew.threads, std::memory_order_relaxed);
+  shares_.store(crew.share_count(), std::memory_order_relaxed);
   together_.store(together, std::memory_order_relaxed);
   joins_.store(together || crew.all, std::memory_order_relaxed);
   remaining_.store(expected, std::memory_order_relaxed);
@@ -154,10 +155,10 @@ void Team::finish() {
 
 int Team::run_shares(const Crew& crew, Task task, void* context) {
   const int helpers = hire(crew.threads - 1);
-  open(crew, false, task, context, crew.threads);
+  open(crew, false, task, context, crew.share_count());
   const std::uint64_t epoch = epoch_.load(std::memory_order_relaxed);
   const int came = crew.all ? gather(crew, helpers) + 1 : crew.threads;
-  take_shares(epoch, 0, crew.threads, task, context);
+  take_shares(epoch, 0, crew.threads, crew.share_count(), task, context);
   finish();
   return came;
 }
@@ -166,14 +167,13 @@ int Team::run_together(const Crew& crew, Task task, void* context) {
   const int helpers = hire(crew.threads - 1);
   open(crew, true, task, context, 0);
   const int joined = gather(crew, helpers);
-  barrier_.arrived.store(0, std::memory_order_relaxed);
-  barrier_.count = joined + 1;
+  barrier_.open(joined + 1);
   remaining_.store(joined, std::memory_order_relaxed);
   participants_.store(joined + 1, std::memory_order_relaxed);
   started_.store(epoch_.load(std::memory_order_relaxed), std::memory_order_release);
   {
     const DenormalsAreZero mode;
-    task(context, Worker{0, joined + 1, wait_barrier, &barrier_});
+    task(context, Worker{0, joined + 1, 0, wait_barrier, take_of_share, &barrier_});
   }
   finish();
   return joined + 1;
@@ -190,9 +190,10 @@ int Team::join(std::uint64_t epoch) {
   return 0;
 }
 
-/// Runs the shares that nobody has taken, the one of the same number first: it finds its data in its cache.
-void Team::take_shares(std::uint64_t epoch, int first, int count, Task task, void* context) {
-  int place = first;
+/// Runs the shares that nobody has taken, from those on that always are this thread's if all are as fast: it
+/// finds their data in its cache.
+void Team::take_shares(std::uint64_t epoch, int thread, int threads, int count, Task task, void* context) {
+  int place = static_cast<int>(static_cast<std::int64_t>(count) * thread / threads);
   for (int turn = 0; turn < count; ++turn, place = place + 1 == count ? 0 : place + 1) {
     std::atomic<std::uint64_t>& taken = tickets_[place].epoch;
     std::uint64_t before = taken.load(std::memory_order_relaxed);
@@ -202,7 +203,7 @@ void Team::take_shares(std::uint64_t epoch, int first, int count, Task task, voi
     }
     {
       const DenormalsAreZero mode;
-      task(context, Worker{place, count, nullptr, nullptr});
+      task(context, Worker{place, count, thread, nullptr, nullptr, nullptr});
     }
     remaining_.fetch_sub(1, std::memory_order_acq_rel);
   }
@@ -220,13 +221,14 @@ bool Team::help_once(std::uint64_t epoch, int number) {
   const Task task = task_.load(std::memory_order_relaxed);
   void* const context = context_.load(std::memory_order_relaxed);
   const int threads = threads_.load(std::memory_order_relaxed);
+  const int shares = shares_.load(std::memory_order_relaxed);
   const bool together = together_.load(std::memory_order_relaxed);
   const bool joins = joins_.load(std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_acquire);
   if (epoch_.load(std::memory_order_relaxed) != epoch || number >= threads) return false;
   const int place = joins ? join(epoch) : 0;
   if (!together) {
-    take_shares(epoch, number, threads, task, context);
+    take_shares(epoch, number, threads, shares, task, context);
     return true;
   }
   if (place == 0) return true;
@@ -234,8 +236,9 @@ bool Team::help_once(std::uint64_t epoch, int number) {
   while (started_.load(std::memory_order_acquire) != epoch) waiting.once();
   const int count = participants_.load(std::memory_order_relaxed);
   {
+    const int index = count == threads ? number : place;
     const DenormalsAreZero mode;
-    task(context, Worker{count == threads ? number : place, count, wait_barrier, &barrier_});
+    task(context, Worker{index, count, index, wait_barrier, take_of_share, &barrier_});
   }
   remaining_.fetch_sub(1, std::memory_order_acq_rel);
   return true;
@@ -265,12 +268,27 @@ std::uint64_t Team::wait_for_call(Helper& self, std::uint64_t seen) {
   return epoch;
 }
 
+void Team::Barrier::open(int workers) {
+  arrived.store(0, std::memory_order_relaxed);
+  count = workers;
+  give_back_shares();
+}
+
+void Team::Barrier::give_back_shares() {
+  for (int i = 0; i < count; ++i) cursors[i].taken.store(0, std::memory_order_relaxed);
+}
+
+index Team::take_of_share(void* barrier, int whose) {
+  return static_cast<Barrier*>(barrier)->cursors[whose].taken.fetch_add(1, std::memory_order_relaxed);
+}
+
 void Team::wait_barrier(void* opaque) {
   auto& barrier = *static_cast<Barrier*>(opaque);
   if (barrier.count == 1) return;
   const unsigned generation = barrier.generation.load(std::memory_order_acquire);
   if (barrier.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == barrier.count) {
     barrier.arrived.store(0, std::memory_order_relaxed);
+    barrier.give_back_shares();
     barrier.generation.store(generation + 1, std::memory_order_release);
     return;
   }

@@ -17,6 +17,9 @@ struct Crew {
   int threads = 1;
   double seconds = 0;  // of its work on one thread, roughly: it waits for nobody longer than a part of that
   bool all = false;    // waits for all of them, however long that takes: for tests and measurements
+  int shares = 0;      // that run_shares makes, at least one a thread: more of them even out slow cores
+
+  int share_count() const { return shares > threads ? shares : threads; }
 };
 
 /// Threads that outlive calls. A call never depends on a thread that is not running: the caller takes over
@@ -31,9 +34,9 @@ class Team {
   /// Takes the team for the calling thread; holds nothing if another one has it, unless `wait`.
   std::unique_lock<std::mutex> acquire(bool wait);
 
-  /// Runs task(context, {i, crew.threads, ...}) for each i once, on whichever threads come; the task must not
-  /// wait for other shares. The caller has acquired the team. Returns crew.threads, or how many came if all
-  /// are waited for.
+  /// Runs task(context, {i, crew.share_count(), ...}) for each i once, on whichever threads come; the task
+  /// must not wait for other shares. The caller has acquired the team. Returns crew.threads, or how many came
+  /// if all are waited for.
   int run_shares(const Crew& crew, Task task, void* context);
 
   /// Runs the task on several threads at once, which may wait for each other: on those that come in time.
@@ -45,10 +48,17 @@ class Team {
   struct alignas(64) Ticket {
     std::atomic<std::uint64_t> epoch{0};  // the last in which somebody took this share
   };
+  struct alignas(64) Cursor {
+    std::atomic<index> taken{0};  // of a worker's share since the last meeting
+  };
   struct Barrier {
     std::atomic<int> arrived{0};
     std::atomic<unsigned> generation{0};
     int count = 1;  // written before a call starts
+    std::unique_ptr<Cursor[]> cursors;
+
+    void open(int workers);
+    void give_back_shares();
   };
 
   Team();
@@ -57,11 +67,12 @@ class Team {
   int gather(const Crew& crew, int helpers);
   void finish();
   int join(std::uint64_t epoch);
-  void take_shares(std::uint64_t epoch, int first, int count, Task task, void* context);
+  void take_shares(std::uint64_t epoch, int thread, int threads, int count, Task task, void* context);
   void help(Helper& self, std::uint64_t seen);
   bool help_once(std::uint64_t epoch, int number);
   std::uint64_t wait_for_call(Helper& self, std::uint64_t seen);
   static void wait_barrier(void* barrier);
+  static index take_of_share(void* barrier, int whose);
 
   std::mutex use_;  // held by the thread whose call it is
   std::vector<std::unique_ptr<Helper>> helpers_;
@@ -73,6 +84,7 @@ class Team {
   std::atomic<Task> task_{nullptr};
   std::atomic<void*> context_{nullptr};
   std::atomic<int> threads_{1};
+  std::atomic<int> shares_{1};
   std::atomic<bool> together_{false};
   std::atomic<bool> joins_{false};
 

@@ -12,6 +12,10 @@ constexpr double kRate = 30e9;  // multiply-adds a second of one thread, roughly
 constexpr double kLeastShare = 50e-6;       // seconds of work that make waking a thread worthwhile: it takes
                                             // microseconds, and on a busy machine some ten of them
 constexpr double kLeastStepShare = 0.4e-6;  // seconds a step that make a barrier a step worthwhile
+constexpr double kLeastPiece = 20e-6;       // seconds of a share if a thread has several
+constexpr index kRowsOfShare = 24;          // the same in rows of a batch: the weights pass once for each
+constexpr double kLeastPanels = 30e-6;      // seconds a step and thread that make many panels worthwhile
+constexpr index kColumnsOfThread = 256;     // the same in sums of a unit times units: 8 panels of AVX2
 constexpr index kRowsOfTile = 3;            // a batch slice below a tile leaves registers idle
 constexpr index kCacheBytes = 1 << 19;      // of weights that one core keeps in its own cache
 constexpr index kBlock = 512;               // depth of a block: 4 vectors of it stay in L2
@@ -36,6 +40,12 @@ int threads_for(double seconds) {
   return fed < 2.0 ? 1 : fed < limit ? static_cast<int>(fed) : limit;
 }
 
+int shares_for(int threads, double seconds) {
+  const double fed = seconds / kLeastPiece;
+  const int most = kSharesOfThread * threads;
+  return threads == 1 || fed < threads ? threads : fed < most ? static_cast<int>(fed) : most;
+}
+
 RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index element_bytes, bool backward,
                  bool by_gate, const PlanRequest& request) {
   const double rows_of_step =
@@ -45,18 +55,25 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
       static_cast<double>(cell.input_gates * sizes.features + cell.state_gates * sizes.units) *
       (backward ? 2 : 1) * static_cast<double>(element_bytes) / 4;
   const double seconds = step_work * static_cast<double>(sizes.steps) / kRate;
-  const index weight_bytes =
-      (cell.input_gates * sizes.features + cell.state_gates * sizes.units) * sizes.units * element_bytes;
+  const index input_bytes = cell.input_gates * sizes.features * sizes.units * element_bytes;
+  const index weight_bytes = input_bytes + cell.state_gates * sizes.units * sizes.units * element_bytes;
 
   RnnPlan plan{};
-  plan.path.separate = (sizes.batch < 8 && sizes.steps > 1) || weight_bytes > 2 * kCacheBytes;
+  plan.path.separate = (sizes.batch < 8 && sizes.steps > 1) || input_bytes > 2 * kCacheBytes;
   // Blocks keep weights near for the next tile of rows: none for a batch that is one tile.
   const bool blocked = backward || (sizes.batch > kRowsOfTile && sizes.units > kBlock + kBlock / 2);
   plan.path.state_block = blocked ? kBlock : std::max<index>(sizes.units, 1);
   const int limit = request.threads > 0 ? request.threads : thread_limit();
   const bool rows_suffice = sizes.batch >= limit * kRowsOfTile;
-  plan.path.unit_slices =
-      !rows_suffice || (weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile);
+  // Forward, a worker that is done with its panels takes those of a slower one: worth a meeting at each step
+  // if there are many panels of much work, and the only way where each slice of the batch would fetch the
+  // weights from afar. Backward, panels have their workers, so only the weights count.
+  const bool many_panels = sizes.units * cell.accumulators >= limit * kColumnsOfThread &&
+                           step_work / kRate >= limit * kLeastPanels;
+  const bool many_rows = weight_bytes <= kCacheBytes && sizes.batch >= limit * kRowsOfShare;
+  const bool panels_pay = backward ? weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile
+                                   : many_panels && !many_rows;
+  plan.path.unit_slices = !rows_suffice || panels_pay;
   plan.crew = {limit, seconds, request.threads > 0};
   if (request.threads == 0) {
     plan.crew.threads = threads_for(seconds);
@@ -68,6 +85,10 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
     }
   }
   if (!request.path.empty()) plan.path = forced_path(request.path, plan.path);
+  if (!plan.path.unit_slices && plan.crew.threads > 1 && weight_bytes <= kCacheBytes) {
+    const index most = sizes.batch / kRowsOfShare;
+    plan.crew.shares = static_cast<int>(std::min<index>(most, shares_for(plan.crew.threads, seconds)));
+  }
   plan.path.by_gate = by_gate;
   if (by_gate) plan.path.separate = false;
   if (request.state_block > 0) {
