@@ -24,7 +24,7 @@ import numpy as np
 from bench.machine import ROOT
 from bench.measure import HOPELESS, Measured, peak_rate
 from bench.rows import Row
-from bench.timing import PAUSE_SECONDS
+from bench.timing import wait_for_quiet
 
 SAMPLES = 1600  # fifty batches of 32
 TESTED = 500
@@ -134,7 +134,9 @@ def serve(name: str, threads: int) -> None:
     for _ in sys.stdin:
         start = time.perf_counter()
         network.train_epoch(x[:SAMPLES], y[:SAMPLES])
-        print(json.dumps(time.perf_counter() - start), file=answers, flush=True)
+        seconds = time.perf_counter() - start
+        wait_for_quiet()  # threads that still spin would take a core from whoever is next
+        print(json.dumps(seconds), file=answers, flush=True)
 
 
 class Served:
@@ -218,7 +220,6 @@ def measure_fit(row: Row, rounds: int, until: float | None = None) -> Measured:
                 break
             peaks.append(peak_rate(row.threads))
             for one in runners if place % 2 else runners[::-1]:
-                time.sleep(PAUSE_SECONDS)
                 seconds[one.name].append(one.epoch())
     finally:
         for one in started:

@@ -13,7 +13,7 @@ def test_every_path_of_the_kernels_is_mapped():
 @pytest.mark.parametrize("work", ["forward", "backward"])
 @pytest.mark.parametrize("name", ["paths", "blocks"])
 def test_map_prints_a_line_for_each_size(name, work, capsys, monkeypatch):
-    monkeypatch.setattr("bench.timing.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("bench.timing.wait_for_quiet", lambda: None)
     sizes = ["--units", "8", "300", "--batches", "1", "2", "--features", "3"]
     map_threads.main(["--maps", name, "--work", work, "--rounds", "1", *sizes])
     lines = capsys.readouterr().out.splitlines()

@@ -105,7 +105,7 @@ def test_newest_record_of_this_build_is_read(tmp_path):
 
 
 def test_a_row_from_end_to_end(monkeypatch):
-    monkeypatch.setattr("bench.timing.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("bench.timing.wait_for_quiet", lambda: None)
     kinds = ("timeloom", "NumPy", "PyTorch")
     from bench import contestants
 

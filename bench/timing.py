@@ -1,8 +1,8 @@
 """Times that can be compared: everybody interleaved in one process.
 
 A machine drifts by half its speed within minutes, and a neighbour takes a core now and then: so each round
-times everybody, one after the other, and what counts is the ratio within a round. A turn is a pause in which
-the waiting threads of the one before fall asleep, a call that is not counted, and the ones that are.
+times everybody, one after the other, and what counts is the ratio within a round. A turn is a pause till the
+waiting threads of the one before have fallen asleep, a call that is not counted, and the ones that are.
 
 Belongs here: the clock and the order of turns.
 Does not belong here: what is timed.
@@ -13,14 +13,31 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-PAUSE_SECONDS = 0.03  # threads of ONNX Runtime spin for 17 ms after a call
+PAUSE_SECONDS = 0.01  # at a time, till no thread of the process runs
+LONGEST_PAUSE_SECONDS = 1.0  # threads of ONNX Runtime spin for 17 to 60 ms after a call
+QUIET_SHARE = 0.05  # of a core
 TURN_SECONDS = 0.02
 LONG_SECONDS = 0.1  # a call as long as this warms itself up
 
 
+def wait_for_quiet() -> None:
+    """Sleep until no thread of this process runs: one that still spins would take a core from the next turn.
+
+    Raises:
+        RuntimeError: one goes on for a second.
+    """
+    end = time.perf_counter() + LONGEST_PAUSE_SECONDS
+    while time.perf_counter() < end:
+        begin, used = time.perf_counter(), time.process_time()
+        time.sleep(PAUSE_SECONDS)
+        if time.process_time() - used < QUIET_SHARE * (time.perf_counter() - begin):
+            return
+    raise RuntimeError("expected the threads of this process to fall asleep, found one at work a second later")
+
+
 def time_turn(work: Callable[[], object], calls: int, warm_up: bool = True) -> float:
     """Seconds per call of one turn."""
-    time.sleep(PAUSE_SECONDS)
+    wait_for_quiet()
     if warm_up:
         work()
     start = time.perf_counter()
