@@ -23,6 +23,9 @@ ARRANGEMENTS = [{}, {"lengths": (9, 0, 4, 9, 1)}]
 MANY_CHUNKS = Case("gru", 96, 24, 3, 20)
 # Enough work for the plan to take two threads and more.
 LARGE = Case("lstm", 48, 20, 8, 72)
+# The same in several shares a thread, and in panels that go to whoever is free.
+MANY_ROWS = Case("gru", 200, 6, 8, 72)
+MANY_PANELS = Case("lstm", 12, 5, 9, 300)
 
 
 @pytest.fixture
@@ -52,8 +55,11 @@ def test_1_to_64_threads_change_no_bit(arrangement):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_threads_of_many_chunks_change_no_bit(path):
-    problem = MANY_CHUNKS.problem.as_type(np.float32)
+@pytest.mark.parametrize(
+    "case", [MANY_CHUNKS, MANY_ROWS, MANY_PANELS], ids=["many_chunks", "many_rows", "many_panels"]
+)
+def test_threads_of_many_chunks_change_no_bit(case, path):
+    problem = case.problem.as_type(np.float32)
     expected = kernel_results(problem, threads=1, path=path)
     for threads in (2, 5, 16, 64):
         assert_same_bits(kernel_results(problem, threads=threads, path=path), expected)
@@ -70,9 +76,10 @@ def test_products_of_1_to_64_threads_change_no_bit():
 
 
 @pytest.mark.usefixtures("any_thread_count")
-def test_helpers_that_come_late_change_no_bit():
+@pytest.mark.parametrize("case", [LARGE, MANY_ROWS, MANY_PANELS], ids=["large", "many_rows", "many_panels"])
+def test_helpers_that_come_late_change_no_bit(case):
     # Nobody is waited for and the counts change: a helper may find the next call where it sought the last.
-    problem = LARGE.problem.as_type(np.float32)
+    problem = case.problem.as_type(np.float32)
     timeloom.backend.set_num_threads(1)
     expected = default_results(problem)
     for _, threads in zip(range(60), cycle((2, 8, 3, 32, 2, 2, 64, 5))):
