@@ -30,19 +30,29 @@ struct Gru {
       Activation::sigmoid,
   };
 
+  static constexpr int kWaiting = 2;    // candidate, z
+  static constexpr int kKeptFirst = 3;  // all but g
+
   template <class V, class Pair>
-  TIMELOOM_INLINE static void forward(const Pair& pair, const V* sum, const V* state, V* next,
-                                      V* kept) noexcept {
+  TIMELOOM_INLINE static void gates(const Pair& pair, const V* sum, const V*, V*, V* kept,
+                                    V* waiting) noexcept {
     const V s = sum[0];
     const V z = pair.recurrent(sum[1]);
     const V r = pair.recurrent(sum[2]);
-    const V candidate = fma(r, s, sum[3]);
-    const V g = pair.activation(candidate);
-    next[0] = fma(z, state[0], (V::broadcast(1) - z) * g);
+    waiting[0] = fma(r, s, sum[3]);
+    waiting[1] = z;
     kept[0] = s;
     kept[1] = pair.recurrent.keep(sum[1], z);
     kept[2] = pair.recurrent.keep(sum[2], r);
-    kept[3] = pair.activation.keep(candidate, g);
+  }
+
+  template <class V, class Pair>
+  TIMELOOM_INLINE static void forward(const Pair& pair, const V* waiting, const V* state, V* next,
+                                      V* kept) noexcept {
+    const V g = pair.activation(waiting[0]);
+    const V z = waiting[1];
+    next[0] = fma(z, state[0], (V::broadcast(1) - z) * g);
+    kept[3] = pair.activation.keep(waiting[0], g);
   }
 
   template <class V, class Pair>

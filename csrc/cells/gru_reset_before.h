@@ -29,6 +29,9 @@ struct GruResetBefore {
       Activation::sigmoid,
   };
 
+  static constexpr int kWaiting = 0;
+  static constexpr int kKeptFirst = 0;
+
   /// First phase: the gates and the operand of the second product.
   template <class V, class Pair>
   TIMELOOM_INLINE static void operand(const Pair& pair, const V* sum, const V* state, V* kept,

@@ -33,19 +33,28 @@ struct Lstm {
       Activation::sigmoid,
   };
 
+  static constexpr int kWaiting = 2;    // c_next, o
+  static constexpr int kKeptFirst = 4;  // all of them
+
   template <class V, class Pair>
-  TIMELOOM_INLINE static void forward(const Pair& pair, const V* sum, const V* state, V* next,
-                                      V* kept) noexcept {
+  TIMELOOM_INLINE static void gates(const Pair& pair, const V* sum, const V* state, V* next, V* kept,
+                                    V* waiting) noexcept {
     const V i = pair.recurrent(sum[0]);
     const V f = pair.recurrent(sum[1]);
     const V g = pair.activation(sum[2]);
     const V o = pair.recurrent(sum[3]);
     next[1] = fma(f, state[1], i * g);
-    next[0] = o * pair.activation(next[1]);
+    waiting[0] = next[1];
+    waiting[1] = o;
     kept[0] = pair.recurrent.keep(sum[0], i);
     kept[1] = pair.recurrent.keep(sum[1], f);
     kept[2] = pair.activation.keep(sum[2], g);
     kept[3] = pair.recurrent.keep(sum[3], o);
+  }
+
+  template <class V, class Pair>
+  TIMELOOM_INLINE static void forward(const Pair& pair, const V* waiting, const V*, V* next, V*) noexcept {
+    next[0] = waiting[1] * pair.activation(waiting[0]);
   }
 
   template <class V, class Pair>

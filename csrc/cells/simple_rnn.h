@@ -26,6 +26,9 @@ struct SimpleRnn {
       Activation::linear,
   };
 
+  static constexpr int kWaiting = 0;
+  static constexpr int kKeptFirst = 0;
+
   template <class V, class Pair>
   TIMELOOM_INLINE static void forward(const Pair& pair, const V* sum, const V*, V* next, V* kept) noexcept {
     next[0] = pair.activation(sum[0]);

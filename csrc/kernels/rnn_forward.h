@@ -1,4 +1,4 @@
-// The time loop forward. Knows no cell by name: the products make the sums of a tile, Cell::forward turns
+// The time loop forward. Knows no cell by name: the products make the sums of a tile, the cell turns
 // them into states.
 #pragma once
 
