@@ -219,6 +219,7 @@ def measure_fit(row: Row, rounds: int, until: float | None = None) -> Measured:
             if until is not None and place >= 3 and time.perf_counter() > until:
                 break
             peaks.append(peak_rate(row.threads))
+            wait_for_quiet()
             for one in runners if place % 2 else runners[::-1]:
                 seconds[one.name].append(one.epoch())
     finally:

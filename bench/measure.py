@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.rows import Row
 from bench.shapes import Shape
-from bench.timing import LONG_SECONDS, calls_of, time_rounds, time_turn
+from bench.timing import LONG_SECONDS, calls_of, time_rounds, time_turn, wait_for_quiet
 
 # Whoever is slower than this many times the best peer in its trial cannot be the best one: it is left alone.
 HOPELESS = 1.4
@@ -83,14 +83,16 @@ def measure(row: Row, rounds: int, until: float | None = None, compiled: bool = 
             seconds = time.perf_counter() - start
             task.check(kind.name, contestant.results(returned))
             del returned
+            others = [taken for name, taken in trials.items() if name != kinds[0].name]
+            tried = trial(contestant, seconds, min(others, default=np.inf))
+            wait_for_quiet()
         except Exception as error:
             if kind is kinds[0]:
                 raise
             left_out[kind.name] = f"{type(error).__name__}: {error}"
             continue
         libraries[kind.name] = kind.library
-        others = [taken for name, taken in trials.items() if name != kinds[0].name]
-        trials[kind.name] = trial(contestant, seconds, min(others, default=np.inf))
+        trials[kind.name] = tried
         ready.append(contestant)
     ours, *peers = ready
     best = min((trials[peer.name] for peer in peers), default=0)

@@ -1,6 +1,8 @@
 """The report itself: the grid it measures, the classes and verdicts, and one small row from end to end."""
 
 import json
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from bench import report, rows, shapes
 from bench.measure import Measured, measure, record
 from bench.rows import Row
 from bench.shapes import GRID, Shape
-from bench.timing import time_rounds
+from bench.timing import time_rounds, wait_for_quiet
 from timeloom import backend
 
 FORECAST = Row("lstm", "forward", shapes.FORECAST, 2)
@@ -120,3 +122,17 @@ def test_a_row_from_end_to_end(monkeypatch):
     assert found["peak"] > 0
     assert np.isfinite(found["share"])
     backend.set_num_threads(0)
+
+
+def test_a_turn_waits_for_threads_that_still_spin():
+    end = time.perf_counter() + 0.2
+
+    def spin():
+        while time.perf_counter() < end:
+            pass
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    wait_for_quiet()
+    assert time.perf_counter() >= end
+    thread.join()

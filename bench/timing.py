@@ -32,7 +32,7 @@ def wait_for_quiet() -> None:
         time.sleep(PAUSE_SECONDS)
         if time.process_time() - used < QUIET_SHARE * (time.perf_counter() - begin):
             return
-    raise RuntimeError("expected the threads of this process to fall asleep, found one at work a second later")
+    raise RuntimeError("expected the threads of this process to fall asleep, found one awake after a second")
 
 
 def time_turn(work: Callable[[], object], calls: int, warm_up: bool = True) -> float:

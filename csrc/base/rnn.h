@@ -67,7 +67,7 @@ struct SequencePlan {
 
 /// How the threads divide a call. Every choice gives the same bits.
 struct RnnPath {
-  bool unit_slices;   // false: each thread owns rows of the batch; true: each owns units and all rows
+  bool unit_slices;   // false: shares of the rows of the batch; true: of the units, with all rows
   bool separate;      // input product of a chunk of steps first, stored and reloaded; false: inside each step
   bool by_gate;       // the gates have operands of their own: products gate by gate, never separate
   index state_block;  // the product over the units is split in blocks of this many; the accumulators are
@@ -85,7 +85,7 @@ struct RnnLayout {
   index kept_width;         // kept values of a panel a row: kept * panel_units
   index packed_weights;     // forward weights and bias
   index packed_transposed;  // weights of the backward products
-  index thread_scratch;     // backward workspace of one share
+  index thread_scratch;     // backward workspace of one thread
   index input_distance;     // of gathered rows of F elements
   index state_distance;     // of gathered rows of U elements
 };
@@ -162,7 +162,7 @@ struct RnnBackward {
   Scalar* input_rows;          // workspace [gates][chunk_rows][input_distance]
   Scalar* state_rows;          // workspace [gates][chunk_rows][state_distance]
   Scalar* operand_rows;        // second phase: workspace [chunk_rows][state_distance]; else null
-  Scalar* scratch;             // workspace [shares][thread_scratch]
+  Scalar* scratch;             // workspace [threads][thread_scratch]
   index* places;               // workspace [2][chunk_rows]: the row of the inputs, and of the plan
 };
 

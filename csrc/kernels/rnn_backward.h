@@ -34,7 +34,8 @@ class BackwardPass : BackwardProducts<Cell, V> {
  private:
   void step_back(index step) noexcept {
     this->add_upstream(step);
-    for_own_units(0, own_rows(step), [&](index panel, index row) { cell_backward(panel, row, step); });
+    for (index panel = this->own_panels_.begin; panel < this->own_panels_.end; ++panel)
+      cell_backward(panel, step);
     this->meet();
     if constexpr (Shape::kPhases == 2) {
       multiply_phase<1>(step);
@@ -80,38 +81,126 @@ class BackwardPass : BackwardProducts<Cell, V> {
       old[which] = V::load(state(which, row, step) + unit);
   }
 
-  TIMELOOM_NOINLINE void cell_backward(index panel, index row, index step) noexcept {
-    Scalar* target = d_sums(panel, row, step);
-    for (int tile = 0; tile < Shape::kTiles; ++tile) {
-      const index unit = panel * Shape::kUnits + tile * V::kLanes;
-      V keep[kMaxAccumulators], old[kMaxStates], d_next[kMaxStates], d_old[kMaxStates], carried[kMaxStates];
-      V d_sum[kMaxAccumulators];
-      load_unit(panel, row, step, tile, keep, old);
+  /// Where a row has what the cell reads and writes of a panel, from the panel's first unit on.
+  struct Place {
+    index row;
+    const Scalar* kept;  // or the output, where that is all a cell keeps
+    const Scalar* old_output;
+    const Scalar* old_states[kMaxStates];
+    Scalar* d_states[kMaxStates];
+    Scalar* d_sums;
+  };
+
+  bool keeps_output() const noexcept { return Cell::kInfo.output_is_kept && !backward_.kept; }
+
+  TIMELOOM_INLINE Place place(index panel, index row, index step) const noexcept {
+    const index unit = panel * Shape::kUnits;
+    Place at;
+    at.row = row;
+    at.kept =
+        keeps_output() ? output(row, step) + unit : backward_.kept + this->kept_offset(panel, row, step);
+    at.old_output = previous_output(row, step) + unit;
+    at.d_sums = d_sums(panel, row, step);
+    TIMELOOM_UNROLL
+    for (int which = 0; which < Cell::kInfo.states; ++which) {
+      if (which > 0) at.old_states[which] = state(which, row, step) + unit;
+      at.d_states[which] = d_state(which, row) + unit;
+    }
+    return at;
+  }
+
+  /// The cell on the own rows of a panel, two side by side. What lies as far from row to row all along is not
+  /// computed anew for each.
+  TIMELOOM_NOINLINE void cell_backward(index panel, index step) noexcept {
+    const index rows = own_rows(step);
+    if (rows == 0) return;
+    const index unit = panel * Shape::kUnits;
+    const bool scattered = this->step_begin_;  // rows of outputs lie anywhere
+    const index ahead = 2 * this->own_.stride;
+    const index output_distance = ahead * backward_.outputs.row_stride;
+    const index old_output_distance = step == 0 ? ahead * units_ : output_distance;
+    const index kept_distance = keeps_output() ? output_distance : ahead * Shape::kKeptWidth;
+    const index state_distance = ahead * this->state_width_;
+    const index d_state_distance = ahead * padded_units_;
+    const index d_sums_distance = ahead * this->row_stride_;
+    const index last = this->own_.row(rows - 1);
+    Place at[2];
+    at[0] = place(panel, this->own_.row(0), step);
+    at[1] = rows > 1 ? place(panel, this->own_.row(1), step) : at[0];
+    index done = 0;
+    for (; done + 2 <= rows; done += 2) {
+      differentiate<Twin<V>>(at, unit, step);
       TIMELOOM_UNROLL
-      for (int which = 0; which < Cell::kInfo.states; ++which)
-        d_next[which] = V::load(d_state(which, row) + unit);
+      for (int part = 0; part < 2; ++part) {
+        Place& here = at[part];
+        here.row += ahead;
+        here.d_sums += d_sums_distance;
+        TIMELOOM_UNROLL
+        for (int which = 0; which < Cell::kInfo.states; ++which) {
+          if (which > 0) here.old_states[which] += state_distance;
+          here.d_states[which] += d_state_distance;
+        }
+        if (!scattered) {
+          here.old_output += old_output_distance;
+        } else if (here.row <= last) {
+          here.old_output = previous_output(here.row, step) + unit;
+        }
+        if (!scattered || !keeps_output()) {
+          here.kept += kept_distance;
+        } else if (here.row <= last) {
+          here.kept = output(here.row, step) + unit;
+        }
+      }
+    }
+    if (done < rows) differentiate<V>(at, unit, step);
+  }
+
+  /// The cell on as many places as a W has parts, at the units from `first` on.
+  template <class W>
+  TIMELOOM_INLINE void differentiate(const Place* at, index first, index step) const noexcept {
+    for (int tile = 0; tile < Shape::kTiles; ++tile) {
+      const index offset = tile * V::kLanes;
+      const index count = units_ - first - offset;
+      W keep[kMaxAccumulators], old[kMaxStates], d_next[kMaxStates], d_old[kMaxStates], carried[kMaxStates];
+      W d_sum[kMaxAccumulators];
+      if (keeps_output()) {
+        keep[0] = from_parts<W>([&](int part) { return load_lanes<V>(at[part].kept + offset, count); });
+      } else {
+        TIMELOOM_UNROLL
+        for (int value = 0; value < Cell::kInfo.kept; ++value) {
+          keep[value] = from_parts<W>(
+              [&](int part) { return V::load(at[part].kept + value * Shape::kUnits + offset); });
+        }
+      }
+      old[0] = from_parts<W>([&](int part) { return load_lanes<V>(at[part].old_output + offset, count); });
       TIMELOOM_UNROLL
       for (int which = 0; which < Cell::kInfo.states; ++which) {
-        carried[which] = V::zero();
+        if (which > 0) {
+          old[which] = from_parts<W>([&](int part) { return V::load(at[part].old_states[which] + offset); });
+        }
+        d_next[which] = from_parts<W>([&](int part) { return V::load(at[part].d_states[which] + offset); });
+        carried[which] = W::zero();
         if (this->zones(which)) {
-          const V part = this->zoneout(which, row, step, unit);
-          carried[which] = part * d_next[which];
-          d_next[which] = (V::broadcast(1) - part) * d_next[which];
+          const W rate = from_parts<W>(
+              [&](int part) { return this->zoneout(which, at[part].row, step, first + offset); });
+          carried[which] = rate * d_next[which];
+          d_next[which] = (W::broadcast(1) - rate) * d_next[which];
         }
       }
       if constexpr (Shape::kPhases == 2) {
         TIMELOOM_UNROLL
-        for (int a = 0; a < Shape::kAccumulators; ++a) d_sum[a] = V::zero();
+        for (int a = 0; a < Shape::kAccumulators; ++a) d_sum[a] = W::zero();
       }
       Cell::backward(pair_, keep, old, d_next, d_sum, d_old);
       TIMELOOM_UNROLL
       for (int which = 0; which < Cell::kInfo.states; ++which) {
         if (this->zones(which)) d_old[which] = d_old[which] + carried[which];
-        d_old[which].store(d_state(which, row) + unit);
+        for_parts(d_old[which], [&](int part, V value) { value.store(at[part].d_states[which] + offset); });
       }
       TIMELOOM_UNROLL
       for (int a = 0; a < Shape::kAccumulators; ++a) {
-        store_d_sum(d_sum[a], d_sum_of(target, a, tile), units_ - unit);
+        for_parts(d_sum[a],
+                  [&](int part, V value) { store_d_sum(value, d_sum_of(at[part].d_sums, a, tile), count); });
       }
     }
   }

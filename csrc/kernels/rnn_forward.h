@@ -46,7 +46,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
   }
 
  private:
-  /// One product of one step for the own rows and panels, and the cell on its sums.
+  /// One product of one step for the own rows and some of the panels, and the cell on its sums.
   template <int kPhase>
   void multiply_phase(index step) noexcept {
     if (shared_.path.by_gate) {

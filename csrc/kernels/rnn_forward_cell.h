@@ -52,6 +52,7 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
   /// activation of another is a second part: one row after the other leaves a core idle meanwhile.
   template <int kPhase>
   TIMELOOM_NOINLINE void finish(index panel, index step, index first, index rows, Scalar* sums) noexcept {
+    static_assert(Shape::kPhases == 1 || Cell::kWaiting == 0, "two phases are two parts enough");
     if constexpr (Cell::kWaiting > 0) do_part<kPhase, true>(panel, step, first, rows, sums);
     do_part<kPhase, false>(panel, step, first, rows, sums);
   }
@@ -175,9 +176,10 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
                                      Wishes wishes) const noexcept {
     static_assert(Cell::kInfo.states == 1 || Cell::kWaiting > 0, "the first part stores all states but one");
     for (index offset = 0; offset < Shape::kUnits; offset += V::kLanes) {
-      W value[kMaxAccumulators], old[kMaxStates], next[kMaxStates], keep[kMaxAccumulators];
+      W value[kMaxAccumulators], next[kMaxStates], keep[kMaxAccumulators];
       load_values<(Cell::kWaiting > 0 ? Cell::kWaiting : Shape::kAccumulators)>(values + offset, value);
-      load_old(at, offset, old);
+      const W old[1] = {
+          load_old_output<W>(at, offset)};  // the first part has put new ones in place of the others
       if constexpr (Shape::kPhases == 2) {
         if constexpr (kPhase == 0) {
           W second;
@@ -218,9 +220,14 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
   }
 
   template <class W>
-  TIMELOOM_INLINE void load_old(const Place* at, index offset, W* old) const noexcept {
-    old[0] = from_parts<W>(
+  TIMELOOM_INLINE static W load_old_output(const Place* at, index offset) noexcept {
+    return from_parts<W>(
         [&](int part) { return load_lanes<V>(at[part].old_output + offset, at[part].count - offset); });
+  }
+
+  template <class W>
+  TIMELOOM_INLINE static void load_old(const Place* at, index offset, W* old) noexcept {
+    old[0] = load_old_output<W>(at, offset);
     TIMELOOM_UNROLL
     for (int which = 1; which < Cell::kInfo.states; ++which) {
       old[which] = from_parts<W>([&](int part) { return V::load(at[part].old_states[which] + offset); });

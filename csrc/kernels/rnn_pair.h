@@ -52,6 +52,10 @@ template <class V>
 TIMELOOM_NOINLINE V activation_gradient_any(Activation kind, V kept) noexcept {
   return activation_gradient(kind, kept);
 }
+template <class V>
+TIMELOOM_INLINE Twin<V> activation_gradient_any(Activation kind, Twin<V> kept) noexcept {
+  return {activation_gradient_any(kind, kept.first), activation_gradient_any(kind, kept.second)};
+}
 
 /// An activation chosen when called.
 struct ChosenActivation {

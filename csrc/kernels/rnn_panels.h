@@ -49,7 +49,7 @@ struct Panel {
   static index state_width(const RnnSizes& sizes, bool by_gate) {
     return by_gate ? padded_units(sizes) : panels(sizes) * kUnits;
   }
-  /// Backward workspace of a share: sums of an outer product, or gathered rows.
+  /// Backward workspace of a thread: sums of an outer product, or gathered rows.
   static index scratch(const RnnSizes& sizes) {
     const index most = sizes.features > sizes.units ? sizes.features : sizes.units;
     const index outer = most * (kWidth > kColumns ? kWidth : kColumns);

@@ -43,7 +43,7 @@ TIMELOOM_INLINE void for_items(index items, const Worker& worker, Function&& fun
     whose.index = (worker.index + turn) % worker.count;
     const Share share = share_of(items, whose);
     for (;;) {
-      const index item = share.begin + worker.take(worker.barrier, whose.index);
+      const index item = share.begin + worker.take(worker.barrier, whose.index, share.end - share.begin);
       if (item >= share.end) break;
       function(item);
     }

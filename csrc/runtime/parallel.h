@@ -27,9 +27,8 @@ int last_thread_count();
 
 /// Runs task(context, worker) for each of crew.share_count() shares (at most kMostShares), whoever comes
 /// first; or `together` on crew.threads threads (at most kMostThreads) at once, which may wait for each
-/// other. Returns how many shares there were: fewer than asked for if threads that must run together did not
-/// come in time, one if there are none to be had. Denormals count as zero inside, and the mode of the caller
-/// is restored.
+/// other. Returns the threads: fewer than asked for if those that must run together did not come in time, one
+/// if there are none to be had. Denormals count as zero inside, and the mode of the caller is restored.
 int run_parallel_task(const Crew& crew, bool together, Team::Task task, void* context);
 
 /// Runs f(const Worker&), which does not throw, for every share. It must not wait for other shares.

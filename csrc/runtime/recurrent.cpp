@@ -331,7 +331,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   Crew crew = plan.crew;
   crew.seconds /= static_cast<double>(std::max<index>(chunks, 1));
   Crew gradients_crew = crew;
-  if (crew.threads > 1) gradients_crew.shares = shares_for(crew.threads, crew.seconds);
+  gradients_crew.shares = shares_for(crew.threads, crew.seconds, backward.call.plan.chunk_rows);
   for (index chunk = chunks - 1; chunk >= 0; --chunk) {
     const auto steps = [&](const Worker& worker) { call.cell->backward(backward, chunk, worker); };
     if (plan.path.unit_slices) {

@@ -278,8 +278,11 @@ void Team::Barrier::give_back_shares() {
   for (int i = 0; i < count; ++i) cursors[i].taken.store(0, std::memory_order_relaxed);
 }
 
-index Team::take_of_share(void* barrier, int whose) {
-  return static_cast<Barrier*>(barrier)->cursors[whose].taken.fetch_add(1, std::memory_order_relaxed);
+index Team::take_of_share(void* barrier, int whose, index items) {
+  std::atomic<index>& taken = static_cast<Barrier*>(barrier)->cursors[whose].taken;
+  // Many who find nothing must not fight for the counter.
+  if (taken.load(std::memory_order_relaxed) >= items) return items;
+  return taken.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Team::wait_barrier(void* opaque) {

@@ -72,7 +72,7 @@ class Team {
   bool help_once(std::uint64_t epoch, int number);
   std::uint64_t wait_for_call(Helper& self, std::uint64_t seen);
   static void wait_barrier(void* barrier);
-  static index take_of_share(void* barrier, int whose);
+  static index take_of_share(void* barrier, int whose, index items);
 
   std::mutex use_;  // held by the thread whose call it is
   std::vector<std::unique_ptr<Helper>> helpers_;

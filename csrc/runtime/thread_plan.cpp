@@ -40,10 +40,10 @@ int threads_for(double seconds) {
   return fed < 2.0 ? 1 : fed < limit ? static_cast<int>(fed) : limit;
 }
 
-int shares_for(int threads, double seconds) {
-  const double fed = seconds / kLeastPiece;
-  const int most = kSharesOfThread * threads;
-  return threads == 1 || fed < threads ? threads : fed < most ? static_cast<int>(fed) : most;
+int shares_for(int threads, double seconds, index rows) {
+  if (threads == 1) return 1;
+  const double fed = std::min(seconds / kLeastPiece, static_cast<double>(rows / kRowsOfShare));
+  return static_cast<int>(std::clamp<double>(fed, threads, kSharesOfThread * threads));
 }
 
 RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index element_bytes, bool backward,
@@ -85,9 +85,8 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
     }
   }
   if (!request.path.empty()) plan.path = forced_path(request.path, plan.path);
-  if (!plan.path.unit_slices && plan.crew.threads > 1 && weight_bytes <= kCacheBytes) {
-    const index most = sizes.batch / kRowsOfShare;
-    plan.crew.shares = static_cast<int>(std::min<index>(most, shares_for(plan.crew.threads, seconds)));
+  if (!plan.path.unit_slices && weight_bytes <= kCacheBytes) {
+    plan.crew.shares = shares_for(plan.crew.threads, seconds, sizes.batch);
   }
   plan.path.by_gate = by_gate;
   if (by_gate) plan.path.separate = false;

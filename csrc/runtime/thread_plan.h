@@ -28,9 +28,9 @@ constexpr const char* rnn_path_names[] = {"batch-fused", "batch-separate", "unit
 /// Threads for a call of about this much work on one thread: as many as the limit allows and the work feeds.
 int threads_for(double seconds);
 
-/// Shares of work of about so many seconds on one thread that these threads divide: several a thread if they
-/// are worth the taking.
-int shares_for(int threads, double seconds);
+/// Shares of work of about `seconds` on one thread over `rows` rows: several a thread if each is worth the
+/// taking and has rows enough for the weights that pass by it.
+int shares_for(int threads, double seconds, index rows);
 
 /// Plans a forward or backward call over `rows` packed rows. With `by_gate` the gates have operands of their
 /// own. Throws std::invalid_argument for a request that makes no sense.

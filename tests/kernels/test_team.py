@@ -25,6 +25,7 @@ MANY_CHUNKS = Case("gru", 96, 24, 3, 20)
 LARGE = Case("lstm", 48, 20, 8, 72)
 # The same in several shares a thread, and in panels that go to whoever is free.
 MANY_ROWS = Case("gru", 200, 6, 8, 72)
+MANY_UNEQUAL_ROWS = Case("lstm", 200, 3, 8, 40, lengths=tuple(row % 4 for row in range(200)))
 MANY_PANELS = Case("lstm", 12, 5, 9, 300)
 
 
@@ -56,7 +57,9 @@ def test_1_to_64_threads_change_no_bit(arrangement):
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
-    "case", [MANY_CHUNKS, MANY_ROWS, MANY_PANELS], ids=["many_chunks", "many_rows", "many_panels"]
+    "case",
+    [MANY_CHUNKS, MANY_ROWS, MANY_UNEQUAL_ROWS, MANY_PANELS],
+    ids=["many_chunks", "many_rows", "many_unequal_rows", "many_panels"],
 )
 def test_threads_of_many_chunks_change_no_bit(case, path):
     problem = case.problem.as_type(np.float32)
