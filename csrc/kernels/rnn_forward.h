@@ -9,13 +9,10 @@ template <class Cell, class V, class Pair>
 class ForwardPass : ForwardCell<Cell, V, Pair> {
   using Base = ForwardCell<Cell, V, Pair>;
   using Base::forward_, Base::shared_, Base::own_panels_, Base::units_;
-  using Base::kGateRows, Base::kPanelsOfGates, Base::kPanelsOfRow;
+  using Base::kGateRows, Base::kPanelsOfGates, Base::kWaitingRows, Base::kPanelsOfRow;
   using Base::meet, Base::own_rows;
   using typename Base::Scalar;
   using typename Base::Shape;
-  // Rows whose sums wait for the cell: enough to overlap their chains of dependent operations, and few enough
-  // to stay in the first cache.
-  static constexpr index kWaitingRows = 24 / Shape::kRows * Shape::kRows;
 
  public:
   ForwardPass(const RnnForward<Scalar>& forward, const Pair& pair, const Worker& worker) noexcept
@@ -106,21 +103,26 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
     constexpr int kBegin = Shape::phase_begin(kPhase) / Shape::kTiles;
     constexpr int kEnd = Shape::phase_end(kPhase) / Shape::kTiles;
     const index block = shared_.path.state_block;
-    Scalar sums[kPanelsOfGates * kGateRows * Shape::kWidth];
+    const index all = own_rows(step);
+    Scalar sums[kPanelsOfGates * kWaitingRows * Shape::kWidth];
     this->for_panels(Base::Gates::panels(shared_.sizes), [&](index gates) {
-      for (index begin = 0; begin == 0 || begin < units_; begin += block) {
-        const index end = begin + block < units_ ? begin + block : units_;
-        for_row_tiles<kGateRows>(own_rows(step), [&](auto rows, index first) {
-          constexpr int kRows = decltype(rows)::value;
-          for (int a = kBegin; a < kEnd; ++a) {
-            this->template gate_tile<kPhase, kRows>(a, gates, step, first, begin, end, sums);
-          }
-          for (int i = 0; end == units_ && i < kPanelsOfGates; ++i) {
-            const index panel = gates * kPanelsOfGates + i;
-            if (panel * Shape::kUnits >= units_) break;
-            this->template finish<kPhase>(panel, step, first, kRows, sums + i * kGateRows * Shape::kWidth);
-          }
-        });
+      for (index done = 0; done < all; done += kWaitingRows) {
+        const index waiting = all - done < kWaitingRows ? all - done : kWaitingRows;
+        for (index begin = 0; begin == 0 || begin < units_; begin += block) {
+          const index end = begin + block < units_ ? begin + block : units_;
+          for_row_tiles<kGateRows>(waiting, [&](auto rows, index first) {
+            constexpr int kRows = decltype(rows)::value;
+            for (int a = kBegin; a < kEnd; ++a) {
+              this->template gate_tile<kPhase, kRows>(a, gates, step, done + first, begin, end,
+                                                      sums + first * Shape::kWidth);
+            }
+          });
+        }
+        for (int i = 0; i < kPanelsOfGates; ++i) {
+          const index panel = gates * kPanelsOfGates + i;
+          if (panel * Shape::kUnits >= units_) break;
+          this->template finish<kPhase>(panel, step, done, waiting, sums + i * kWaitingRows * Shape::kWidth);
+        }
       }
     });
   }

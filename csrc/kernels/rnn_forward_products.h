@@ -16,6 +16,9 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   using typename Rows::Scalar;
   using typename Rows::Shape;
   static constexpr int kGateRows = tile_rows<V>(4);
+  // Rows whose sums wait for the cell: enough to overlap their chains of dependent operations, and few enough
+  // to stay in the first cache.
+  static constexpr index kWaitingRows = 24 / Shape::kRows * Shape::kRows;
   static constexpr index kLine = kLineBytes / sizeof(Scalar);
 
   ForwardProducts(const RnnForward<Scalar>& forward, const Worker& worker) noexcept
@@ -221,7 +224,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   }
 
   /// As step_tile for one accumulator of a gate panel, whose operands are its own. `sums` holds
-  /// [panels of the gate panel][kGateRows, width].
+  /// [panels of the gate panel][kWaitingRows, width].
   template <int kPhase, int kRows>
   TIMELOOM_NOINLINE void gate_tile(int accumulator, index gate_panel, index step, index first, index begin,
                                    index end, Scalar* sums) const noexcept {
@@ -268,7 +271,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     for (int i = 0; i < kRows; ++i) {
       TIMELOOM_UNROLL
       for (int v = 0; v < 4; ++v) {
-        acc[i][v].store(end == units_ ? sums + ((v / Shape::kTiles) * kGateRows + i) * Shape::kWidth +
+        acc[i][v].store(end == units_ ? sums + ((v / Shape::kTiles) * kWaitingRows + i) * Shape::kWidth +
                                             (accumulator * Shape::kTiles + v % Shape::kTiles) * V::kLanes
                                       : stored_sum(accumulator, gate_panel, own_.row(first + i), step, v));
       }
