@@ -1,8 +1,6 @@
 """The report itself: the grid it measures, the classes and verdicts, and one small row from end to end."""
 
 import json
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from bench import report, rows, shapes
 from bench.measure import Measured, measure, record
 from bench.rows import Row
 from bench.shapes import GRID, Shape
-from bench.timing import time_rounds, wait_for_quiet
+from bench.timing import PAUSE_SECONDS, time_rounds, wait_for_quiet
 from timeloom import backend
 
 FORECAST = Row("lstm", "forward", shapes.FORECAST, 2)
@@ -124,15 +122,28 @@ def test_a_row_from_end_to_end(monkeypatch):
     backend.set_num_threads(0)
 
 
-def test_a_turn_waits_for_threads_that_still_spin():
-    end = time.perf_counter() + 0.2
+class Clock:
+    """Stands in for the module `time`: one thread of the process works until `busy_until`."""
 
-    def spin():
-        while time.perf_counter() < end:
-            pass
+    def __init__(self, busy_until: float) -> None:
+        self.now = 0.0
+        self.busy_until = busy_until
 
-    thread = threading.Thread(target=spin)
-    thread.start()
+    def perf_counter(self) -> float:
+        return self.now
+
+    def process_time(self) -> float:
+        return min(self.now, self.busy_until)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_turn_waits_for_threads_that_still_spin(monkeypatch):
+    clock = Clock(busy_until=0.2)
+    monkeypatch.setattr("bench.timing.time", clock)
     wait_for_quiet()
-    assert time.perf_counter() >= end
-    thread.join()
+    assert 0.2 <= clock.now < 0.2 + 3 * PAUSE_SECONDS
+    monkeypatch.setattr("bench.timing.time", Clock(busy_until=np.inf))
+    with pytest.raises(RuntimeError, match="fall asleep"):
+        wait_for_quiet()
