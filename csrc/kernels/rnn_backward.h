@@ -67,14 +67,10 @@ class BackwardPass : BackwardProducts<Cell, V> {
 
   void load_unit(index panel, index row, index step, int tile, V* keep, V* old) const noexcept {
     const index unit = panel * Shape::kUnits + tile * V::kLanes;
-    if (Cell::kInfo.output_is_kept && !backward_.kept) {
-      keep[0] = load_lanes<V>(output(row, step) + unit, units_ - unit);
-    } else if constexpr (Cell::kInfo.kept > 0) {
-      const Scalar* source = backward_.kept + this->kept_offset(panel, row, step) + tile * V::kLanes;
-      TIMELOOM_UNROLL
-      for (int value = 0; value < Cell::kInfo.kept; ++value)
-        keep[value] = V::load(source + value * Shape::kUnits);
-    }
+    const Scalar* source = backward_.kept + this->kept_offset(panel, row, step) + tile * V::kLanes;
+    TIMELOOM_UNROLL
+    for (int value = 0; value < Cell::kInfo.kept; ++value)
+      keep[value] = V::load(source + value * Shape::kUnits);
     old[0] = load_lanes<V>(previous_output(row, step) + unit, units_ - unit);
     TIMELOOM_UNROLL
     for (int which = 1; which < Cell::kInfo.states; ++which)

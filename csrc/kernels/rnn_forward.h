@@ -51,12 +51,12 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
       return;
     }
     const index block = shared_.path.state_block;
-    if (own_rows(step) == 1) {
+    const index all = own_rows(step);
+    if (all == 1) {
       multiply_row<kPhase>(step);
       return;
     }
     Scalar sums[kWaitingRows * Shape::kWidth];
-    const index all = own_rows(step);
     this->for_panels(this->panels_, [&](index panel) {
       for (index done = 0; done < all; done += kWaitingRows) {
         const index waiting = all - done < kWaitingRows ? all - done : kWaitingRows;

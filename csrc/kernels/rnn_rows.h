@@ -27,10 +27,9 @@ struct RowRange {
   TIMELOOM_INLINE index row(index k) const noexcept { return base + k * stride; }
 };
 
-/// Batch slices own rows and meet nobody; unit slices have panels and all rows (forward whoever is
-/// free takes a panel), and every step ends with a
-/// barrier because the next one reads the states of all units. In a batch of unequal lengths a slice takes
-/// every n-th row, so that all slices shrink alike.
+/// Batch slices own rows and meet nobody; unit slices have panels and all rows (forward, whoever is free
+/// takes a panel), and every step ends with a barrier because the next one reads the states of all units. In
+/// a batch of unequal lengths a slice takes every n-th row, so that all slices shrink alike.
 template <class Cell, class V>
 class RnnRows {
  protected:
