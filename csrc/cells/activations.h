@@ -288,55 +288,14 @@ TIMELOOM_INLINE V gradient(V y) noexcept {
   }
 }
 
-/// Every kind by a switch, called rather than inlined: compiled once for a type of vector.
-template <class V>
-TIMELOOM_NOINLINE V value_by_switch(Activation kind, V x) noexcept {
-  switch (kind) {
-#define TIMELOOM_CASE(name) \
-  case Activation::name:    \
-    return value<Activation::name>(x);
-    TIMELOOM_ACTIVATIONS(TIMELOOM_CASE)
-#undef TIMELOOM_CASE
-  }
-  return x;
+/// The two as functions with an address, for a kind that is chosen when called.
+template <Activation kKind, class V>
+V value_function(V x) noexcept {
+  return value<kKind>(x);
 }
-
-template <class V>
-TIMELOOM_NOINLINE V gradient_by_switch(Activation kind, V y) noexcept {
-  switch (kind) {
-#define TIMELOOM_CASE(name) \
-  case Activation::name:    \
-    return gradient<Activation::name>(y);
-    TIMELOOM_ACTIVATIONS(TIMELOOM_CASE)
-#undef TIMELOOM_CASE
-  }
-  return y;
+template <Activation kKind, class V>
+V gradient_function(V y) noexcept {
+  return gradient<kKind>(y);
 }
 
 }  // namespace activations
-
-/// y = f(x). A cell's default, whose kind is a constant at the call, is inlined without a branch.
-template <class V>
-TIMELOOM_INLINE V activate(Activation kind, V x) noexcept {
-  switch (kind) {
-    case Activation::tanh:
-      return activations::value<Activation::tanh>(x);
-    case Activation::sigmoid:
-      return activations::value<Activation::sigmoid>(x);
-    default:
-      return activations::value_by_switch(kind, x);
-  }
-}
-
-/// dy/dx from y (from x where derivative_from_input).
-template <class V>
-TIMELOOM_INLINE V activation_gradient(Activation kind, V y) noexcept {
-  switch (kind) {
-    case Activation::tanh:
-      return activations::gradient<Activation::tanh>(y);
-    case Activation::sigmoid:
-      return activations::gradient<Activation::sigmoid>(y);
-    default:
-      return activations::gradient_by_switch(kind, y);
-  }
-}

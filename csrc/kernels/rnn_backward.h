@@ -247,7 +247,7 @@ class ChunkGradients : WeightGradients<Cell, V> {
 template <class Cell, class V>
 void rnn_backward(const RnnBackward<typename V::scalar>& backward, index chunk,
                   const Worker& worker) noexcept {
-  with_pair<Cell>(backward.call.activation, backward.call.recurrent_activation, [&](auto pair) {
+  with_pair<Cell, V>(backward.call.activation, backward.call.recurrent_activation, [&](auto pair) {
     BackwardPass<Cell, V, decltype(pair)>(backward, pair, worker).run(chunk);
   });
 }

@@ -130,6 +130,6 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
 
 template <class Cell, class V>
 void rnn_forward(const RnnForward<typename V::scalar>& forward, const Worker& worker) noexcept {
-  with_pair<Cell>(forward.call.activation, forward.call.recurrent_activation,
-                  [&](auto pair) { ForwardPass<Cell, V, decltype(pair)>(forward, pair, worker).run(); });
+  with_pair<Cell, V>(forward.call.activation, forward.call.recurrent_activation,
+                     [&](auto pair) { ForwardPass<Cell, V, decltype(pair)>(forward, pair, worker).run(); });
 }

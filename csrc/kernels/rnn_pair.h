@@ -1,4 +1,4 @@
-// The two activations of a call: the cell's defaults compiled in, any other pair chosen when called.
+// The two activations of a call: compiled in where they are the cell's defaults, else chosen when called.
 //
 // What a cell keeps of an activation y = f(x) for backward is y, or x where the derivative needs it.
 #pragma once
@@ -39,52 +39,53 @@ struct FixedActivation {
   }
 };
 
-/// One copy of the switch over all kinds for every cell, called per vector and always predicted.
+/// An activation chosen when called: the addresses of two functions, of which all cells share one copy. A
+/// call takes and gives a vector in a register; with both of a Twin it would go through memory.
 template <class V>
-TIMELOOM_NOINLINE V activate_any(Activation kind, V x) noexcept {
-  return activate(kind, x);
-}
-template <class V>
-TIMELOOM_INLINE Twin<V> activate_any(Activation kind, Twin<V> x) noexcept {
-  return {activate_any(kind, x.first), activate_any(kind, x.second)};
-}
-template <class V>
-TIMELOOM_NOINLINE V activation_gradient_any(Activation kind, V kept) noexcept {
-  return activation_gradient(kind, kept);
-}
-template <class V>
-TIMELOOM_INLINE Twin<V> activation_gradient_any(Activation kind, Twin<V> kept) noexcept {
-  return {activation_gradient_any(kind, kept.first), activation_gradient_any(kind, kept.second)};
-}
-
-/// An activation chosen when called.
 struct ChosenActivation {
-  Activation kind;
+  using Function = V (*)(V) noexcept;
+  Function value;
+  Function gradient;
   bool from_input;
 
-  explicit ChosenActivation(Activation chosen) noexcept
-      : kind(chosen), from_input(derivative_from_input(chosen)) {}
-
-  template <class V>
-  TIMELOOM_INLINE V operator()(V x) const noexcept {
-    return activate_any(kind, x);
+  explicit ChosenActivation(Activation kind) noexcept : from_input(derivative_from_input(kind)) {
+    switch (kind) {
+#define TIMELOOM_CASE(name)                                         \
+  case Activation::name:                                            \
+    value = activations::value_function<Activation::name, V>;       \
+    gradient = activations::gradient_function<Activation::name, V>; \
+    break;
+      TIMELOOM_ACTIVATIONS(TIMELOOM_CASE)
+#undef TIMELOOM_CASE
+    }
   }
-  template <class V>
-  TIMELOOM_INLINE V keep(V x, V y) const noexcept {
+
+  template <class W>
+  TIMELOOM_INLINE W operator()(W x) const noexcept {
+    return apply(value, x);
+  }
+  template <class W>
+  TIMELOOM_INLINE W keep(W x, W y) const noexcept {
     return from_input ? x : y;
   }
-  template <class V>
-  TIMELOOM_INLINE V value_of(V kept) const noexcept {
-    return from_input ? activate_any(kind, kept) : kept;
+  template <class W>
+  TIMELOOM_INLINE W value_of(W kept) const noexcept {
+    return from_input ? apply(value, kept) : kept;
   }
-  template <class V>
-  TIMELOOM_INLINE Activated<V> from_kept(V kept) const noexcept {
-    return {value_of(kept), activation_gradient_any(kind, kept)};
+  template <class W>
+  TIMELOOM_INLINE Activated<W> from_kept(W kept) const noexcept {
+    return {value_of(kept), apply(gradient, kept)};
   }
-  template <class V>
-  TIMELOOM_INLINE Activated<V> at(V x) const noexcept {
-    const V y = activate_any(kind, x);
-    return {y, activation_gradient_any(kind, keep(x, y))};
+  template <class W>
+  TIMELOOM_INLINE Activated<W> at(W x) const noexcept {
+    const W y = apply(value, x);
+    return {y, apply(gradient, keep(x, y))};
+  }
+
+ private:
+  static TIMELOOM_INLINE V apply(Function function, V x) noexcept { return function(x); }
+  static TIMELOOM_INLINE Twin<V> apply(Function function, Twin<V> x) noexcept {
+    return {function(x.first), function(x.second)};
   }
 };
 
@@ -95,14 +96,19 @@ struct ActivationPair {
   Second recurrent;
 };
 
-/// Calls function(pair) with the pair of the call.
-template <class Cell, class Function>
+/// Calls function(pair) with the pair of the call. Compiled in are the cell's defaults, and its default
+/// recurrent activation beside any other: that is what most calls ask for, and it is computed most often.
+template <class Cell, class V, class Function>
 TIMELOOM_INLINE void with_pair(Activation activation, Activation recurrent, Function&& function) noexcept {
   constexpr CellInfo info = Cell::kInfo;
-  if (activation == info.activation && recurrent == info.recurrent_activation) {
-    function(ActivationPair<FixedActivation<info.activation>, FixedActivation<info.recurrent_activation>>{});
+  using Default = FixedActivation<info.activation>;
+  using DefaultRecurrent = FixedActivation<info.recurrent_activation>;
+  using Chosen = ChosenActivation<V>;
+  if (recurrent != info.recurrent_activation) {
+    function(ActivationPair<Chosen, Chosen>{Chosen(activation), Chosen(recurrent)});
+  } else if (activation != info.activation) {
+    function(ActivationPair<Chosen, DefaultRecurrent>{Chosen(activation), {}});
   } else {
-    function(ActivationPair<ChosenActivation, ChosenActivation>{ChosenActivation(activation),
-                                                                ChosenActivation(recurrent)});
+    function(ActivationPair<Default, DefaultRecurrent>{});
   }
 }
