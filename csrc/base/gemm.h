@@ -6,29 +6,22 @@
 
 namespace timeloom {
 
-/// A block of the left operand stays in L2 while the panels of the right operand pass.
-constexpr index kGemmRows = 96;
-constexpr index kGemmBlock = 512;  // depth
+/// A block of the left operand, [kGemmRows, kGemmBlock], stays in L2 while the panels of the right operand
+/// pass; of a panel of four vectors of columns the same depths stay in L1 while the rows of the block pass.
+constexpr index kGemmRows = 256;
+constexpr index kGemmBlock = 128;  // depth
 constexpr index kGatheredBlock = kGemmRows * (kGemmBlock + 16);
-
-/// Right operands are packed in panels of four vectors of columns: [ceil(N / 4L)][K][4L], padded with zeros.
-template <typename Scalar>
-struct GemmPacking {
-  const Scalar* right;  // [K, N], or [N, K] when transposed
-  bool transposed;
-  index depth;  // K
-  index cols;   // N
-  Scalar* packed;
-};
 
 /// outputs = left right + bias. Each element is one chain of fma in ascending k that starts from the bias.
 template <typename Scalar>
 struct Gemm {
   MatrixView<const Scalar> left;  // [M, K]
-  const Scalar* packed;           // of GemmPacking
-  const Scalar* bias;             // [N] or null: zeros
-  MatrixView<Scalar> outputs;     // [M, N], overwritten
-  Scalar* gathered;               // workspace [threads][kGatheredBlock]; null: left is read where it lies
+  const Scalar* right;            // [K, N], or [N, K] when transposed
+  bool transposed;
+  const Scalar* bias;          // [N] or null: zeros
+  MatrixView<Scalar> outputs;  // [M, N], overwritten
+  Scalar* packed;              // workspace [threads][min(K, kGemmBlock)][4L]
+  Scalar* gathered;            // workspace [threads][kGatheredBlock]; null: left is read where it lies
 };
 
 /// outputs += left^T right, summed over rows in chunks: a chain from zero over each chunk of 512 rows, then

@@ -39,7 +39,6 @@ struct Kernels {
   int cell_count;
 
   // matrix products
-  void (*gemm_pack)(const GemmPacking<Scalar>&, const Worker&);
   void (*gemm)(const Gemm<Scalar>&, const Worker&);
   void (*gemm_outer)(const GemmOuter<Scalar>&, const Worker&);
 

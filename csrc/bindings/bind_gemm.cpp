@@ -20,19 +20,17 @@ py::array multiply(const Kernels<Scalar>& kernels, const py::array& a, const py:
   const index rows = a.shape(0), depth = a.shape(1), cols = b.shape(transpose_b ? 0 : 1);
   py::array_t<Scalar> outputs({rows, cols});
   if (rows == 0 || cols == 0) return outputs;
-  const Workspace packed = workspace_of<Scalar>(packed_size(depth, cols, kernels.lanes));
-  const GemmPacking<Scalar> packing{static_cast<const Scalar*>(b.data()), transpose_b, depth, cols,
-                                    packed.as<Scalar>()};
   const Crew crew = checked_crew(threads, matmul_work(rows, cols, depth));
+  const Workspace packed = workspace_of<Scalar>(panel_size(depth, kernels.lanes, crew.threads));
   const Workspace gathered = workspace_of<Scalar>(gathered_size(rows, depth, sizeof(Scalar), crew.threads));
   const Gemm<Scalar> call{{static_cast<const Scalar*>(a.data()), rows, depth, depth},
-                          packed.as<const Scalar>(),
+                          static_cast<const Scalar*>(b.data()),
+                          transpose_b,
                           has_bias ? static_cast<const Scalar*>(bias.data()) : nullptr,
                           {outputs.mutable_data(), rows, cols, cols},
+                          packed.as<Scalar>(),
                           gathered.as<Scalar>()};
-  run_kernel(
-      crew, [&](const Worker& worker) { kernels.gemm_pack(packing, worker); },
-      [&](const Worker& worker) { kernels.gemm(call, worker); });
+  run_kernel(crew, [&](const Worker& worker) { kernels.gemm(call, worker); });
   return outputs;
 }
 

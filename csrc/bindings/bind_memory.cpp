@@ -139,13 +139,12 @@ std::vector<Part> matmul_memory(index rows, index depth, index cols, const std::
     const index lanes = kernels_of<Scalar>(active_table()).lanes;
     Parts parts(sizeof(Scalar));
     if (rows == 0 || cols == 0 || depth == 0) return parts.list;
+    const int threads = threads_for(matmul_work(rows, cols, depth) * 1e-9);
     if (!transpose_a) {
-      parts.add("packed weights", packed_size(depth, cols, lanes));
-      const int threads = threads_for(matmul_work(rows, cols, depth) * 1e-9);
+      parts.add("packed weights", panel_size(depth, lanes, threads));
       parts.add("gathered rows", gathered_size(rows, depth, sizeof(Scalar), threads));
       return parts.list;
     }
-    const int threads = threads_for(matmul_work(rows, cols, depth) * 1e-9);
     const OuterSizes needed = outer_sizes(rows, cols, depth, lanes, threads);
     parts.add("packed weights", needed.packed);
     parts.add("gathered rows", needed.gathered);

@@ -13,7 +13,12 @@ inline double matmul_work(index rows, index cols, index depth) {
   return static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(depth) / 30.0;
 }
 
-/// A right operand [depth, cols] packed.
+/// What each thread packs of a right operand at a time.
+inline index panel_size(index depth, index lanes, int threads) {
+  return threads * std::min(depth, kGemmBlock) * 4 * lanes;
+}
+
+/// A right operand [depth, cols] packed whole.
 inline index packed_size(index depth, index cols, index lanes) {
   return (cols + 4 * lanes - 1) / (4 * lanes) * depth * 4 * lanes;
 }

@@ -34,7 +34,6 @@ constexpr Kernels<Scalar> kernels() {
   table.lanes = V::kLanes;
   table.cells = Cells::kCells;
   table.cell_count = Cells::kCount;
-  table.gemm_pack = gemm_pack<V>;
   table.gemm = gemm<V>;
   table.gemm_outer = gemm_outer<V>;
   table.math = math_kernels<V>();

@@ -283,20 +283,19 @@ Results<Scalar> run_product(const Case& one, const Kernels<Scalar>& kernels, int
   const bool transposed = arguments.flag("transposed");
   const index rows = arguments.size("left", 0), depth = arguments.size("left", 1),
               cols = arguments.size("right", transposed ? 0 : 1);
-  const index width = 4 * kernels.lanes, panels = (cols + width - 1) / width;
   Results<Scalar> results;
   Scalar* const outputs =
       results.emplace("outputs", Result<Scalar>(static_cast<std::size_t>(rows * cols))).first->second.data();
-  const Workspace packed = workspace_of<Scalar>(panels * depth * width);
-  const GemmPacking<Scalar> packing{arguments.data("right"), transposed, depth, cols, packed.as<Scalar>()};
+  const Workspace packed = workspace_of<Scalar>(threads * std::min(depth, kGemmBlock) * 4 * kernels.lanes);
   const Workspace gathered = workspace_of<Scalar>(threads * kGatheredBlock);
   const Gemm<Scalar> call{{arguments.data("left"), rows, depth, depth},
-                          packed.as<const Scalar>(),
+                          arguments.data("right"),
+                          transposed,
                           arguments.data("bias"),
                           {outputs, rows, cols, cols},
+                          packed.as<Scalar>(),
                           gathered.as<Scalar>()};
   arguments.refuse_unknown();
-  run_shares(everybody(threads), [&](const Worker& worker) { kernels.gemm_pack(packing, worker); });
   run_shares(everybody(threads), [&](const Worker& worker) { kernels.gemm(call, worker); });
   expect_threads(threads);
   return results;

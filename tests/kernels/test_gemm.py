@@ -14,7 +14,8 @@ from timeloom import _core
 
 THREADS = (1, 2, 3, 8)
 CHUNK = 512
-# (rows, inner, columns): every tail of rows and columns, inner sizes about a K block and about a chunk.
+# (rows, inner, columns): every tail of rows and columns, few rows and many, inner sizes about one K block and
+# several and about a chunk, left rows that crowd and others.
 SIZES = [
     (1, 1, 1),
     (2, 3, 7),
@@ -28,6 +29,10 @@ SIZES = [
     (40, 7, 130),
     (129, 17, 3),
     (32, 1025, 64),
+    (12, 128, 96),
+    (13, 129, 97),
+    (25, 512, 128),
+    (257, 200, 41),
 ]
 
 each_isa = pytest.mark.parametrize("isa", ISAS)
@@ -162,6 +167,20 @@ def test_threads_and_neighbours_change_no_bit(isa, dtype, size):
         only = slice(column, column + 1)
         alone = _core.matmul(a, np.ascontiguousarray(b[:, only]), bias[only], _isa=isa)
         assert same_bits(alone, expected[0][:, only])
+
+
+@pytest.mark.parametrize("transpose_b", [False, True])
+@pytest.mark.parametrize("size", [(96, 200, 128), (300, 40, 65), (50, 512, 10), (1, 30, 100)], ids=str)
+@each_isa
+def test_any_number_of_threads_gives_the_same_bits(isa, size, transpose_b):
+    rows, inner, columns = size
+    a, b, bias = draw(size, np.float32, (rows, inner), (inner, columns), (columns,))
+    second = np.ascontiguousarray(b.T) if transpose_b else b
+    expected = _core.matmul(a, b, bias, _threads=1, _isa=isa)
+    for threads in (*range(1, 18), 31, 64):
+        actual = _core.matmul(a, second, bias, transpose_b=transpose_b, _threads=threads, _isa=isa)
+        assert_last_ran_on(threads)
+        assert same_bits(actual, expected)
 
 
 @each_dtype
