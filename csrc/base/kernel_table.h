@@ -1,7 +1,6 @@
 /// The one door between the kernels of an ISA and the rest: a table of functions.
 /// A function that takes a Worker does that worker's share and may be called by one thread or by several
-/// together; only the recurrent ones with slices of units, forward over several chunks of rows of unequal
-/// lengths and gemm_outer make them wait for each other.
+/// together; only the recurrent ones with slices of units and gemm_outer make them meet.
 #pragma once
 
 #include "base/gemm.h"
@@ -22,7 +21,8 @@ struct RnnKernels {
   void (*layout)(const RnnSizes&, bool by_gate, RnnLayout&);
   void (*pack)(const RnnPacking<Scalar>&, const Worker&);
   void (*pack_transposed)(const RnnPacking<Scalar>&, const Worker&);
-  void (*forward)(const RnnForward<Scalar>&, const Worker&);
+  void (*forward)(const RnnForward<Scalar>&, index first_chunk, index end_chunk,
+                  const Worker&);  // in this order
   void (*backward)(const RnnBackward<Scalar>&, index chunk,
                    const Worker&);  // its steps, from the last chunk on
   void (*gradients)(const RnnBackward<Scalar>&, index chunk,

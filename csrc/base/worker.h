@@ -5,18 +5,25 @@
 
 namespace timeloom {
 
+/// How long a worker waits for the end of a phase before it looks for more to do.
+enum class Patience { none, brief, endless };
+
 /// Share `index` of `count` of a kernel, run by `thread` of the call's threads: memory to work in is a
-/// thread's. Where all shares run together, on a thread each, `wait(barrier)` returns once all have called
-/// it, and `take(barrier, whose, items)` counts 0, 1, 2 .. from one wait to the next: which of the `items` of
-/// worker `whose` the caller takes, none if it says `items` or more. Both are null where nobody may wait, and
-/// `take` for a worker alone.
+/// thread's.
+///
+/// Workers that may meet walk through the same phases, each of so many items. `take` counts 0, 1, 2 ..: which
+/// item of the share of worker `whose` the caller is to do in its phase, none if it says `count`, the size of
+/// that share, or more. `meet` says how many more of all `items` the caller has done, and returns true once
+/// all are, whoever did them, which ends its phase; false if that takes more than its patience. So nobody
+/// waits for a worker that holds no item: one that comes late finds phases over and goes on to the present
+/// one. Both are null where shares must not meet, and for a worker alone.
 struct Worker {
   int index;
   int count;
   int thread;
-  void (*wait)(void* barrier);
-  timeloom::index (*take)(void* barrier, int whose, timeloom::index items);
-  void* barrier;
+  timeloom::index (*take)(void* meeting, int whose, timeloom::index count);
+  bool (*meet)(void* meeting, timeloom::index done, timeloom::index items, Patience patience);
+  void* meeting;
 };
 
 }  // namespace timeloom

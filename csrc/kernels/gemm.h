@@ -167,6 +167,8 @@ void gemm(const Gemm<typename V::scalar>& call, const Worker& worker) noexcept {
   }
 }
 
+constexpr int kOuterParts = 4;  // of a product, for each worker
+
 template <class V>
 void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker) noexcept {
   using Scalar = typename V::scalar;
@@ -179,8 +181,17 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
   Scalar* scratch = call.scratch + worker.thread * call.left.cols * kColumns;
   for (index begin = 0; begin < rows; begin += kChunkRows) {
     const index count = rows - begin < kChunkRows ? rows - begin : kChunkRows;
-    const Share share = share_of(panels, worker);
-    for (index panel = share.begin; panel < share.end; ++panel) {
+    const index row_blocks = (count + kGemmRows - 1) / kGemmRows;
+    for_items(panels + row_blocks, worker, {}, [&](index item) {
+      if (item < row_blocks) {
+        const index first = item * kGemmRows;
+        for (index row = first; row < first + kGemmRows && row < count; ++row) {
+          copy_row<V>(call.gathered + row * distance, call.left.data + (begin + row) * call.left.row_stride,
+                      call.left.cols);
+        }
+        return;
+      }
+      const index panel = item - row_blocks;
       const index column = panel * kColumns;
       for (index row = 0; row < count; ++row) {
         const Scalar* source = call.right.data + (begin + row) * call.right.row_stride + column;
@@ -189,19 +200,18 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
           load_lanes<V>(source + v * V::kLanes, cols - column - v * V::kLanes).store(target + v * V::kLanes);
         }
       }
-    }
-    const Share row_share = share_of(count, worker);
-    for (index row = row_share.begin; row < row_share.end; ++row) {
-      copy_row<V>(call.gathered + row * distance, call.left.data + (begin + row) * call.left.row_stride,
-                  call.left.cols);
-    }
-    worker.wait(worker.barrier);
-    outer_product<4, V>(
-        static_cast<const Scalar*>(call.gathered), distance, call.left.cols, call.packed,
-        packed_rows * kColumns, kColumns, panels, count, scratch, worker, [&](index panel, index row, int v) {
-          const index column = panel * kColumns + v * V::kLanes;
-          return Lanes<Scalar>{call.outputs.data + row * call.outputs.row_stride + column, cols - column};
-        });
-    worker.wait(worker.barrier);
+    });
+    const int parts = worker.count == 1 ? 1 : kOuterParts * worker.count;
+    for_items(parts, worker, {}, [&](index part) {
+      Worker share = worker;
+      share.index = static_cast<int>(part), share.count = parts;
+      outer_product<4, V>(static_cast<const Scalar*>(call.gathered), distance, call.left.cols, call.packed,
+                          packed_rows * kColumns, kColumns, panels, count, scratch, share,
+                          [&](index panel, index row, int v) {
+                            const index column = panel * kColumns + v * V::kLanes;
+                            return Lanes<Scalar>{call.outputs.data + row * call.outputs.row_stride + column,
+                                                 cols - column};
+                          });
+    });
   }
 }

@@ -15,7 +15,7 @@ template <class Cell, class V, class Pair>
 class BackwardPass : BackwardProducts<Cell, V> {
   using Base = BackwardProducts<Cell, V>;
   using Base::backward_, Base::shared_, Base::units_, Base::padded_units_;
-  using Base::d_state, Base::d_sums, Base::for_own_units, Base::output, Base::own_rows, Base::previous_output,
+  using Base::d_state, Base::d_sums, Base::for_columns, Base::output, Base::own_rows, Base::previous_output,
       Base::state;
   using typename Base::Scalar;
   using typename Base::Shape;
@@ -27,30 +27,38 @@ class BackwardPass : BackwardProducts<Cell, V> {
   void run(index chunk) noexcept {
     this->open_chunk(chunk);
     const index begin = shared_.plan.chunk_begin[chunk];
-    for (index step = shared_.plan.chunk_begin[chunk + 1] - 1; step >= begin; --step) step_back(step);
+    const index last = shared_.plan.chunk_begin[chunk + 1] - 1;
+    for_columns(last + 1, [&](Share columns) { cell_of_step(columns, last); });
+    for (index step = last; step >= begin; --step) {
+      if constexpr (Shape::kPhases == 2) {
+        for_columns(step + 1, [&](Share columns) {
+          multiply_phase<1>(columns, step);
+          this->for_units(columns, 0, own_rows(step),
+                          [&](index panel, index row) { operand_backward(panel, row, step); });
+        });
+      }
+      // The cell of the step before asks for nothing but the sums of its own units.
+      for_columns(step, [&](Share columns) {
+        multiply_phase<0>(columns, step);
+        if (step > begin) cell_of_step(columns, step - 1);
+      });
+    }
     this->gather_rows(chunk);
   }
 
  private:
-  void step_back(index step) noexcept {
-    this->add_upstream(step);
-    for (index panel = this->own_panels_.begin; panel < this->own_panels_.end; ++panel)
-      cell_backward(panel, step);
-    this->meet();
-    if constexpr (Shape::kPhases == 2) {
-      multiply_phase<1>(step);
-      for_own_units(0, own_rows(step), [&](index panel, index row) { operand_backward(panel, row, step); });
-      this->meet();
-    }
-    multiply_phase<0>(step);
+  void cell_of_step(Share columns, index step) noexcept {
+    this->add_upstream(columns, step);
+    const Share panels = this->panels_of(columns);
+    for (index panel = panels.begin; panel < panels.end; ++panel) cell_backward(panel, step);
   }
 
   template <int kPhase>
-  void multiply_phase(index step) noexcept {
+  void multiply_phase(Share columns, index step) noexcept {
     if (shared_.path.by_gate) {
-      this->template multiply_transposed_by_gate<kPhase>(step);
+      this->template multiply_transposed_by_gate<kPhase>(columns, step);
     } else {
-      this->template multiply_transposed<kPhase>(step);
+      this->template multiply_transposed<kPhase>(columns, step);
     }
   }
 

@@ -11,7 +11,7 @@ template <class Cell, class V>
 class BackwardProducts : protected BackwardRows<Cell, V> {
  protected:
   using Rows = BackwardRows<Cell, V>;
-  using Rows::backward_, Rows::batch_, Rows::chunk_first_, Rows::columns_, Rows::count_, Rows::features_;
+  using Rows::backward_, Rows::batch_, Rows::chunk_first_, Rows::count_, Rows::features_;
   using Rows::BackwardRows;
   using Rows::d_gate_offset, Rows::d_input, Rows::d_state, Rows::d_sums, Rows::d_sums_of_chunk;
   using Rows::first_row, Rows::own_rows, Rows::row_place;
@@ -26,14 +26,14 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   /// Phase 0: d h of step - 1 = what the cell gave it directly + upstream of step - 1 + d sums U^T.
   /// Phase 1: d operand = d sums U^T.
   template <int kPhase>
-  void multiply_transposed(index step) noexcept {
+  void multiply_transposed(Share columns, index step) noexcept {
     if (own_rows(step) == 1) {
-      multiply_row_transposed<kPhase>(step);
+      multiply_row_transposed<kPhase>(columns, step);
       return;
     }
     const index first = first_row(step) - chunk_first_;
     multiply_blocks<4, Shape::state_begin(kPhase), Shape::state_width(kPhase)>(
-        own_rows(step), columns_,
+        own_rows(step), columns,
         backward_.packed_transposed + Shape::transposed_state_offset(shared_.sizes, kPhase),
         [=](index at) { return first + own_.row(at); },
         [=](V(&acc)[4], index at, index column, bool fresh) {
@@ -110,21 +110,24 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
 
   /// The same for a row alone: panels side by side, in an order that turns round at every step, as forward.
   template <int kPhase>
-  void multiply_row_transposed(index step) noexcept {
+  void multiply_row_transposed(Share columns, index step) noexcept {
     constexpr index kSegment = Shape::state_width(kPhase);
     const index row = own_.row(0);
-    Scalar* const d_sums_of_row = scratch();
-    for (index panel = 0; panel < panels_; ++panel) {
-      copy_row<V>(d_sums_of_row + panel * kSegment,
-                  d_sums(panel, row, step) + Shape::state_begin(kPhase) * V::kLanes, kSegment);
+    const index product = step * Shape::kPhases + kPhase;
+    if (gathered_ != product) {
+      gathered_ = product;
+      for (index panel = 0; panel < panels_; ++panel) {
+        copy_row<V>(scratch() + panel * kSegment,
+                    d_sums(panel, row, step) + Shape::state_begin(kPhase) * V::kLanes, kSegment);
+      }
     }
-    const Scalar* const left[1] = {d_sums_of_row};
+    const Scalar* const left[1] = {scratch()};
     const Scalar* weights =
         backward_.packed_transposed + Shape::transposed_state_offset(shared_.sizes, kPhase);
     const index distance = Shape::transposed_state_panel(shared_.sizes, kPhase);
-    for_row_tiles<kPanelsOfRow>(columns_.end - columns_.begin, [&](auto panels, index at) {
+    for_row_tiles<kPanelsOfRow>(columns.end - columns.begin, [&](auto panels, index at) {
       constexpr int kPanels = decltype(panels)::value;
-      const index column = step & 1 ? columns_.end - kPanels - at : columns_.begin + at;
+      const index column = step & 1 ? columns.end - kPanels - at : columns.begin + at;
       V acc[kPanels][1][4];
       TIMELOOM_UNROLL
       for (int p = 0; p < kPanels; ++p) start_of_chain<kPhase>(acc[p][0], row, step, column + p, true);
@@ -142,8 +145,8 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
 
   /// The same gate by gate: a chain for each, times the factors that the gate took the state with.
   template <int kPhase>
-  void multiply_transposed_by_gate(index step) noexcept {
-    for (index column = columns_.begin; column < columns_.end; ++column) {
+  void multiply_transposed_by_gate(Share columns, index step) noexcept {
+    for (index column = columns.begin; column < columns.end; ++column) {
       const Scalar* weights = backward_.packed_transposed +
                               Gates::transposed_state_offset(shared_.sizes, kPhase) +
                               column * Gates::transposed_state_panel(shared_.sizes, kPhase);
@@ -318,4 +321,6 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   Scalar* scratch() const noexcept {
     return backward_.scratch + worker_.thread * Shape::scratch(shared_.sizes);
   }
+
+  index gathered_ = -1;  // the product whose row lies in the scratch
 };

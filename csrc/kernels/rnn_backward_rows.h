@@ -8,10 +8,10 @@ template <class Cell, class V>
 class BackwardRows : protected RnnRows<Cell, V> {
  protected:
   using Rows = RnnRows<Cell, V>;
-  using Rows::active_rows, Rows::first_row, Rows::input, Rows::own_rows;
   using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::state_width_, Rows::units_;
+  using Rows::first_row, Rows::for_rows, Rows::input, Rows::own_rows, Rows::share_items;
   using Rows::input_distance_, Rows::input_operands_, Rows::state_distance_, Rows::state_operands_;
-  using Rows::kPanelsOfGates;
+  using Rows::kPanelsOfGates, Rows::kPanelsOfRow;
   using Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
   using typename Rows::Gates;
   using typename Rows::Scalar;
@@ -22,13 +22,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
         backward_(backward),
         panel_stride_(shared_.plan.chunk_rows * Shape::kWidth),
         accumulator_stride_(shared_.path.by_gate ? shared_.plan.chunk_rows * Gates::kUnits : Shape::kUnits),
-        row_stride_(shared_.path.by_gate ? Gates::kUnits : Shape::kWidth),
-        columns_(shared_.path.unit_slices ? share_of(Shape::column_panels(units_), worker)
-                                          : Share{0, Shape::column_panels(units_)}),
-        own_panels_{columns_.begin * (Shape::kColumns / Shape::kUnits),
-                    columns_.end * (Shape::kColumns / Shape::kUnits) < panels_
-                        ? columns_.end * (Shape::kColumns / Shape::kUnits)
-                        : panels_} {}
+        row_stride_(shared_.path.by_gate ? Gates::kUnits : Shape::kWidth) {}
 
   const Scalar* output(index row, index step) const noexcept {
     const SequenceView<const Scalar>& outputs = backward_.outputs;
@@ -73,17 +67,40 @@ class BackwardRows : protected RnnRows<Cell, V> {
     return backward_.d_outputs.data ? this->as_outputs(backward_.d_outputs, row, step) : nullptr;
   }
 
+  /// Calls function(columns) for groups of panels of columns of the product with the state's weights, and of
+  /// the units behind them: for all at once, or for those that fall to this worker where units are divided.
   template <class Function>
-  TIMELOOM_INLINE void for_own_units(index first, index last, Function&& function) const noexcept {
-    for (index panel = own_panels_.begin; panel < own_panels_.end; ++panel) {
+  TIMELOOM_INLINE void for_columns(index step, Function&& function) const noexcept {
+    const index columns = Shape::column_panels(units_);
+    const index groups = shared_.path.unit_slices ? column_groups(columns) : 1;
+    share_items(groups, {batch_ == 1, (step & 1) == 1},
+                [&](index group) { function(part_of(columns, group, groups)); });
+  }
+
+  /// As many as there are, but wide enough for a tile of one row and for gathering (multiply_blocks).
+  index column_groups(index columns) const noexcept {
+    if (batch_ == 1) return (columns + kPanelsOfRow - 1) / kPanelsOfRow;
+    const bool gathers = !shared_.path.by_gate && columns >= worker_.count * Shape::kGatheredColumns;
+    return gathers ? worker_.count : columns;
+  }
+
+  /// Calls function(panel, row) for own rows [first, last) at the units of these columns.
+  template <class Function>
+  TIMELOOM_INLINE void for_units(Share columns, index first, index last, Function&& function) const noexcept {
+    const Share panels = panels_of(columns);
+    for (index panel = panels.begin; panel < panels.end; ++panel) {
       for (index k = first; k < last; ++k) function(panel, own_.row(k));
     }
   }
+  Share panels_of(Share columns) const noexcept {
+    constexpr index kPanels = Shape::kColumns / Shape::kUnits;
+    return {columns.begin * kPanels, columns.end * kPanels < panels_ ? columns.end * kPanels : panels_};
+  }
 
   /// For the rows that end with this step: d h = gradient of the final state + upstream gradient.
-  void add_upstream(index step) noexcept {
+  void add_upstream(Share columns, index step) noexcept {
     const index later = step + 1 < shared_.sizes.steps ? own_rows(step + 1) : 0;
-    for_own_units(later, own_rows(step), [&](index panel, index row) {
+    for_units(columns, later, own_rows(step), [&](index panel, index row) {
       const Scalar* source = upstream(row, step);
       if (!source) return;
       Scalar* target = d_state(0, row);
@@ -99,32 +116,27 @@ class BackwardRows : protected RnnRows<Cell, V> {
     count_ = first_row(shared_.plan.chunk_begin[chunk + 1]) - chunk_first_;
   }
 
-  /// The left operands of the weight gradients of a chunk, and where their rows come from. Each worker takes
-  /// every n-th row.
+  /// The left operands of the weight gradients of a chunk, and where their rows come from.
   void gather_rows(index chunk) noexcept {
-    index at = worker_.index;
-    for (index step = shared_.plan.chunk_begin[chunk]; step < shared_.plan.chunk_begin[chunk + 1]; ++step) {
-      const index first = first_row(step) - chunk_first_;
-      const index active = active_rows(step);
-      for (; at < first + active; at += worker_.count) {
-        const index row = at - first;
-        const Scalar* source = input(row, step);
-        input_place(at) = source - shared_.inputs.data;
-        row_place(at) = row;
-        for (int operand = 0; operand < input_operands_; ++operand) {
-          take_row<V>(input_rows(operand) + at * input_distance_, source, this->input_factors(operand, row),
-                      features_);
-        }
-        for (int operand = 0; operand < state_operands_; ++operand) {
-          take_row<V>(state_rows(operand) + at * state_distance_, previous_output(row, step),
-                      this->state_factors(operand, row), units_);
-        }
-        if constexpr (Shape::kPhases == 2) {
-          copy_row<V>(backward_.operand_rows + at * state_distance_,
-                      backward_.operand + (first_row(step) + row) * state_distance_, units_);
-        }
-      }
-    }
+    for_rows(shared_.plan.chunk_begin[chunk], shared_.plan.chunk_begin[chunk + 1],
+             [&](index row, index step) {
+               const index at = first_row(step) - chunk_first_ + row;
+               const Scalar* source = input(row, step);
+               input_place(at) = source - shared_.inputs.data;
+               row_place(at) = row;
+               for (int operand = 0; operand < input_operands_; ++operand) {
+                 take_row<V>(input_rows(operand) + at * input_distance_, source,
+                             this->input_factors(operand, row), features_);
+               }
+               for (int operand = 0; operand < state_operands_; ++operand) {
+                 take_row<V>(state_rows(operand) + at * state_distance_, previous_output(row, step),
+                             this->state_factors(operand, row), units_);
+               }
+               if constexpr (Shape::kPhases == 2) {
+                 copy_row<V>(backward_.operand_rows + at * state_distance_,
+                             backward_.operand + (first_row(step) + row) * state_distance_, units_);
+               }
+             });
   }
 
   index& input_place(index at) const noexcept { return backward_.places[at]; }
@@ -142,8 +154,6 @@ class BackwardRows : protected RnnRows<Cell, V> {
   const index panel_stride_;
   const index accumulator_stride_;
   const index row_stride_;
-  const Share columns_;
-  const Share own_panels_;
   index chunk_first_ = 0;  // the first packed row of the chunk at hand
   index count_ = 0;        // packed rows of that chunk
 };

@@ -8,9 +8,9 @@
 template <class Cell, class V, class Pair>
 class ForwardPass : ForwardCell<Cell, V, Pair> {
   using Base = ForwardCell<Cell, V, Pair>;
-  using Base::forward_, Base::shared_, Base::own_panels_, Base::units_;
+  using Base::forward_, Base::shared_, Base::panels_, Base::units_;
   using Base::kGateRows, Base::kPanelsOfGates, Base::kWaitingRows, Base::kPanelsOfRow;
-  using Base::meet, Base::own_rows;
+  using Base::own_rows, Base::share_items;
   using typename Base::Scalar;
   using typename Base::Shape;
 
@@ -18,26 +18,18 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
   ForwardPass(const RnnForward<Scalar>& forward, const Pair& pair, const Worker& worker) noexcept
       : Base(forward, pair, worker) {}
 
-  void run() noexcept {
+  void run(index first_chunk, index end_chunk) noexcept {
     const SequencePlan& plan = shared_.plan;
-    if (plan.chunks > 0) this->gather_initial();
-    for (index chunk = 0; chunk < plan.chunks; ++chunk) {
+    if (first_chunk == 0 && end_chunk > 0) this->gather_initial();
+    for (index chunk = first_chunk; chunk < end_chunk; ++chunk) {
       const index begin = plan.chunk_begin[chunk];
       const index end = plan.chunk_begin[chunk + 1];
       this->chunk_first_ = this->first_row(begin);
-      // Rows of unequal lengths: where a row of this chunk has its place, another one of the last chunk had
-      // it.
-      const bool has_places = forward_.input_rows || forward_.accumulators;
-      if (this->step_begin_ && has_places && chunk > 0) this->worker_.wait(this->worker_.barrier);
       if (forward_.input_rows) this->gather_inputs(begin, end);
       if (shared_.path.separate) this->project(begin, end);
       for (index step = begin; step < end; ++step) {
         multiply_phase<0>(step);
-        meet();
-        if constexpr (Shape::kPhases == 2) {
-          multiply_phase<1>(step);
-          meet();
-        }
+        if constexpr (Shape::kPhases == 2) multiply_phase<1>(step);
       }
     }
   }
@@ -57,7 +49,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
       return;
     }
     Scalar sums[kWaitingRows * Shape::kWidth];
-    this->for_panels(this->panels_, [&](index panel) {
+    share_items(panels_, {}, [&](index panel) {
       for (index done = 0; done < all; done += kWaitingRows) {
         const index waiting = all - done < kWaitingRows ? all - done : kWaitingRows;
         for (index begin = 0; begin == 0 || begin < units_; begin += block) {
@@ -81,18 +73,24 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
     const bool back = step & 1;
     Scalar sums[kPanelsOfRow * Shape::kWidth];
     this->expect_state(step);
-    for_row_tiles<kPanelsOfRow>(own_panels_.end - own_panels_.begin, [&](auto panels, index at) {
-      constexpr int kPanels = decltype(panels)::value;
-      const index panel = back ? own_panels_.end - kPanels - at : own_panels_.begin + at;
-      for (index begin = 0; begin == 0 || begin < units_; begin += block) {
-        const index end = begin + block < units_ ? begin + block : units_;
-        this->template step_tile<kPhase, 1, kPanels>(panel, step, 0, begin, end, sums);
-      }
-      this->expect_panels(back ? panel - kPanelsOfRow : panel + kPanels, step);
-      if constexpr (kPanels == 2) {
-        this->template finish_two_panels<kPhase>(panel, step, sums);
-      } else {
-        this->template finish<kPhase>(panel, step, 0, 1, sums);
+    share_items(this->row_items_, {true, back}, [&](index item) {
+      const Share pairs = part_of(this->pairs_, item, this->row_items_);
+      for (index at = 0; at < pairs.end - pairs.begin; ++at) {
+        const index pair = back ? pairs.end - 1 - at : pairs.begin + at;
+        const index panel = pair * kPanelsOfRow;
+        with_rows<kPanelsOfRow>(panels_ - panel, [&](auto panels) {
+          constexpr int kPanels = decltype(panels)::value;
+          for (index begin = 0; begin == 0 || begin < units_; begin += block) {
+            const index end = begin + block < units_ ? begin + block : units_;
+            this->template step_tile<kPhase, 1, kPanels>(panel, step, 0, begin, end, sums);
+          }
+          this->expect_pair(back ? pair - 1 : pair + 1, step);
+          if constexpr (kPanels == 2) {
+            this->template finish_two_panels<kPhase>(panel, step, sums);
+          } else {
+            this->template finish<kPhase>(panel, step, 0, 1, sums);
+          }
+        });
       }
     });
   }
@@ -105,7 +103,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
     const index block = shared_.path.state_block;
     const index all = own_rows(step);
     Scalar sums[kPanelsOfGates * kWaitingRows * Shape::kWidth];
-    this->for_panels(Base::Gates::panels(shared_.sizes), [&](index gates) {
+    share_items(Base::Gates::panels(shared_.sizes), {}, [&](index gates) {
       for (index done = 0; done < all; done += kWaitingRows) {
         const index waiting = all - done < kWaitingRows ? all - done : kWaitingRows;
         for (index begin = 0; begin == 0 || begin < units_; begin += block) {
@@ -129,7 +127,9 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
 };
 
 template <class Cell, class V>
-void rnn_forward(const RnnForward<typename V::scalar>& forward, const Worker& worker) noexcept {
-  with_pair<Cell, V>(forward.call.activation, forward.call.recurrent_activation,
-                     [&](auto pair) { ForwardPass<Cell, V, decltype(pair)>(forward, pair, worker).run(); });
+void rnn_forward(const RnnForward<typename V::scalar>& forward, index first_chunk, index end_chunk,
+                 const Worker& worker) noexcept {
+  with_pair<Cell, V>(forward.call.activation, forward.call.recurrent_activation, [&](auto pair) {
+    ForwardPass<Cell, V, decltype(pair)>(forward, pair, worker).run(first_chunk, end_chunk);
+  });
 }

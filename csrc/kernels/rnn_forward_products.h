@@ -8,10 +8,10 @@ class ForwardProducts : protected RnnRows<Cell, V> {
  protected:
   using Rows = RnnRows<Cell, V>;
   using Rows::batch_, Rows::features_, Rows::panels_, Rows::state_width_, Rows::units_;
-  using Rows::every_nth_, Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
-  using Rows::first_row, Rows::input, Rows::own_rows, Rows::state_row;
+  using Rows::first_row, Rows::for_rows, Rows::input, Rows::own_rows, Rows::share_items, Rows::state_row;
   using Rows::input_distance_, Rows::input_operands_, Rows::state_distance_, Rows::state_operands_;
   using Rows::kPanelsOfGates, Rows::kPanelsOfRow;
+  using Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
   using typename Rows::Gates;
   using typename Rows::Scalar;
   using typename Rows::Shape;
@@ -20,21 +20,21 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   // to stay in the first cache.
   static constexpr index kWaitingRows = 24 / Shape::kRows * Shape::kRows;
   static constexpr index kLine = kLineBytes / sizeof(Scalar);
+  static constexpr index kLeastItemBytes = 1 << 16;  // of weights
 
   ForwardProducts(const RnnForward<Scalar>& forward, const Worker& worker) noexcept
       : Rows(forward.call, worker),
         forward_(forward),
-        own_panels_(shared_.path.unit_slices ? share_of(panels_, worker) : Share{0, panels_}) {}
+        pairs_((panels_ + kPanelsOfRow - 1) / kPanelsOfRow),
+        near_(shared_.path.unit_slices ? share_of(pairs_, worker) : Share{0, pairs_}),
+        row_items_(row_items()) {}
 
-  /// Calls function(panel) for `panels` panels, or for those that fall to this worker where units are
-  /// divided.
-  template <class Function>
-  TIMELOOM_INLINE void for_panels(index panels, Function&& function) const noexcept {
-    if (shared_.path.unit_slices) {
-      for_items(panels, worker_, function);
-    } else {
-      for (index panel = 0; panel < panels; ++panel) function(panel);
-    }
+  /// One for each worker, or several that are worth the taking.
+  index row_items() const noexcept {
+    const index workers = shared_.path.unit_slices ? worker_.count : 1;
+    const index weights = pairs_ / workers * kPanelsOfRow * Shape::kWidth * units_;
+    const index each = weights * static_cast<index>(sizeof(Scalar)) / kLeastItemBytes;
+    return workers * (each > 1 ? each : 1);
   }
 
   Scalar* output(index row, index step) const noexcept {
@@ -96,32 +96,22 @@ class ForwardProducts : protected RnnRows<Cell, V> {
 
   /// The inputs of steps [begin, end), times the factors of each gate.
   void gather_inputs(index begin, index end) noexcept {
-    const RowRange rows = shared_.path.unit_slices ? every_nth_ : own_;
-    for (index step = begin; step < end; ++step) {
-      const index count = rows.count(this->active_rows(step));
-      for (index k = 0; k < count; ++k) {
-        const index row = rows.row(k);
-        for (int operand = 0; operand < input_operands_; ++operand) {
-          take_row<V>(gathered_input(operand, row, step), input(row, step), this->input_factors(operand, row),
-                      features_);
-        }
+    for_rows(begin, end, [&](index row, index step) {
+      for (int operand = 0; operand < input_operands_; ++operand) {
+        take_row<V>(gathered_input(operand, row, step), input(row, step), this->input_factors(operand, row),
+                    features_);
       }
-    }
-    this->meet();
+    });
   }
 
   /// The initial state, times the factors of each gate.
   void gather_initial() noexcept {
-    const RowRange rows = shared_.path.unit_slices ? every_nth_ : own_;
-    const index count = rows.count(this->active_rows(0));
-    for (index k = 0; k < count; ++k) {
-      const index row = rows.row(k);
+    for_rows(0, 1, [&](index row, index step) {
       for (int operand = 0; operand < state_operands_; ++operand) {
-        take_row<V>(gathered_state(operand, row, 0), previous_output(row, 0),
+        take_row<V>(gathered_state(operand, row, step), previous_output(row, step),
                     this->state_factors(operand, row), units_);
       }
-    }
-    this->meet();
+    });
   }
 
   /// The input product of steps [begin, end): accumulators = bias + x W. A tile may span rows of several
@@ -129,7 +119,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   void project(index begin, index end) noexcept {
     index total = 0;
     for (index step = begin; step < end; ++step) total += own_rows(step);
-    for_panels(panels_, [&](index panel) {
+    share_items(panels_, {}, [&](index panel) {
       index step = begin, k = 0;
       for_row_tiles<Shape::kRows>(total, [&](auto rows, index) {
         constexpr int kRows = decltype(rows)::value;
@@ -144,7 +134,6 @@ class ForwardProducts : protected RnnRows<Cell, V> {
         project_tile<kRows>(panel, x, target);
       });
     });
-    this->meet();
   }
 
   template <int kRows>
@@ -211,10 +200,12 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     for (index k = 0; k < units_; k += kLine) TIMELOOM_PREFETCH(state + k);
   }
 
-  /// Asks for where the sums of the next tile of one row begin, while the cell works on those of this one.
-  void expect_panels(index panel, index step) const noexcept {
-    if (panel < own_panels_.begin || panel + kPanelsOfRow > own_panels_.end) return;
-    for (int p = 0; p < kPanelsOfRow; ++p) {
+  /// Asks for where the sums of a pair of panels begin if it is one of those near this worker: while the cell
+  /// works on those of the pair before.
+  void expect_pair(index pair, index step) const noexcept {
+    if (pair < near_.begin || pair >= near_.end) return;
+    const index panel = pair * kPanelsOfRow;
+    for (int p = 0; p < kPanelsOfRow && panel + p < panels_; ++p) {
       const Scalar* weights = forward_.packed + Shape::state_offset(shared_.sizes, 0, panel + p);
       for (int line = 0; line < 8; ++line) TIMELOOM_PREFETCH(weights + line * kLine);
       if (!shared_.path.separate) continue;
@@ -304,6 +295,8 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   }
 
   const RnnForward<Scalar>& forward_;
-  const Share own_panels_;
+  const index pairs_;      // of panels, which a row alone takes side by side
+  const Share near_;       // those of them whose weights are near this worker
+  const index row_items_;  // of a phase of a row alone
   index chunk_first_ = 0;  // the first packed row of the chunk at hand
 };

@@ -27,9 +27,9 @@ struct RowRange {
   TIMELOOM_INLINE index row(index k) const noexcept { return base + k * stride; }
 };
 
-/// Batch slices own rows and meet nobody; unit slices have panels and all rows (forward, whoever is free
-/// takes a panel), and every step ends with a barrier because the next one reads the states of all units. In
-/// a batch of unequal lengths a slice takes every n-th row, so that all slices shrink alike.
+/// Batch slices own rows and meet nobody. With unit slices whoever is free takes a panel, for all rows, and
+/// all meet at every step because the next one reads the states of all units. In a batch of unequal lengths a
+/// slice takes every n-th row, so that all slices shrink alike.
 template <class Cell, class V>
 class RnnRows {
  protected:
@@ -56,18 +56,37 @@ class RnnRows {
         input_operands_(call.input_dropout ? Cell::kInfo.input_gates : 1),
         state_operands_(call.recurrent_dropout ? Cell::kInfo.state_gates : 1),
         step_begin_(call.plan.step_begin),
-        every_nth_{worker.index, worker.count, batch_},
         own_(slice()) {}
 
   RowRange slice() const noexcept {
     if (shared_.path.unit_slices) return {0, 1, batch_};
-    if (step_begin_) return every_nth_;
+    if (step_begin_) return {worker_.index, worker_.count, batch_};
     const Share share = share_of(batch_, worker_);
     return {share.begin, 1, share.end};
   }
 
-  void meet() const noexcept {
-    if (shared_.path.unit_slices) worker_.wait(worker_.barrier);
+  /// Calls function(item) for `items` items, or for those that fall to this worker where units are divided;
+  /// all are done when it returns.
+  template <class Function>
+  TIMELOOM_INLINE void share_items(index items, Sharing sharing, Function&& function) const noexcept {
+    Worker alone = worker_;
+    if (!shared_.path.unit_slices) alone.index = 0, alone.count = 1;
+    for_items(items, alone, sharing, function);
+  }
+
+  /// Calls function(row, step) for the own rows of steps [begin, end), or for those that fall to this worker
+  /// where units are divided.
+  template <class Function>
+  void for_rows(index begin, index end, Function&& function) const noexcept {
+    constexpr index kRowsOfItem = 32;
+    const index steps = 1 + (kRowsOfItem - 1) / (batch_ > 0 ? batch_ : 1);
+    share_items((end - begin + steps - 1) / steps, {}, [&](index item) {
+      const index first = begin + item * steps;
+      for (index step = first; step < first + steps && step < end; ++step) {
+        const index count = own_rows(step);
+        for (index k = 0; k < count; ++k) function(own_.row(k), step);
+      }
+    });
   }
 
   index first_row(index step) const noexcept { return step_begin_ ? step_begin_[step] : step * batch_; }
@@ -130,6 +149,5 @@ class RnnRows {
   const int input_operands_;  // as many as gates if dropout gives each its own, else one for all
   const int state_operands_;
   const index* const step_begin_;
-  const RowRange every_nth_;
   const RowRange own_;
 };

@@ -19,35 +19,51 @@ constexpr int tile_rows(int vectors) {
   return rows < 8 ? rows : 8;
 }
 
-/// The share of `worker` in n items: [begin, end), ascending and nearly equal.
+/// Items [begin, end).
 struct Share {
   index begin;
   index end;
 };
 
-TIMELOOM_INLINE Share share_of(index items, const Worker& worker) noexcept {
-  return {items * worker.index / worker.count, items * (worker.index + 1) / worker.count};
+/// Part `at` of n items in `parts` parts, ascending and nearly equal.
+TIMELOOM_INLINE Share part_of(index items, index at, index parts) noexcept {
+  return {items * at / parts, items * (at + 1) / parts};
 }
 
-/// Calls function(item) for each item of [0, items) on one of the workers, which run together: a worker takes
-/// those of its own share and then what the others have not begun, so that a slow core holds nobody up. At
-/// most once from one meeting of the workers to the next.
+/// The share of `worker`.
+TIMELOOM_INLINE Share share_of(index items, const Worker& worker) noexcept {
+  return part_of(items, worker.index, worker.count);
+}
+
+/// How the items of a phase are shared.
+struct Sharing {
+  bool near = false;      // what an item reads is near its worker: others leave it alone for a while
+  bool from_end = false;  // each worker begins with its last item
+};
+
+/// A phase of workers that meet: calls function(item) for each item of [0, items) on one of them and returns
+/// when all are done. A worker takes those of its own share and then what the others have not begun, so that
+/// a slow core holds nobody up.
 template <class Function>
-TIMELOOM_INLINE void for_items(index items, const Worker& worker, Function&& function) noexcept {
-  if (worker.count == 1) {
-    for (index item = 0; item < items; ++item) function(item);
-    return;
-  }
+TIMELOOM_INLINE void for_items(index items, const Worker& worker, Sharing sharing,
+                               Function&& function) noexcept {
+  const bool alone = worker.count == 1;
+  index done = 0;
   for (int turn = 0; turn < worker.count; ++turn) {
-    Worker whose = worker;
-    whose.index = (worker.index + turn) % worker.count;
-    const Share share = share_of(items, whose);
-    for (;;) {
-      const index item = share.begin + worker.take(worker.barrier, whose.index, share.end - share.begin);
-      if (item >= share.end) break;
-      function(item);
+    const int whose = (worker.index + turn) % worker.count;
+    const Share share = part_of(items, whose, worker.count);
+    const index count = share.end - share.begin;
+    for (index at = 0; at < count; ++at) {
+      if (!alone) at = worker.take(worker.meeting, whose, count);
+      if (at >= count) break;
+      function(sharing.from_end ? share.end - 1 - at : share.begin + at);
+      ++done;
     }
+    if (alone || turn > 0) continue;
+    if (worker.meet(worker.meeting, done, items, sharing.near ? Patience::brief : Patience::none)) return;
+    done = 0;
   }
+  if (!alone) worker.meet(worker.meeting, done, items, Patience::endless);
 }
 
 /// acc[row][begin + v] = fma(left(row), right(v), ...): one k of a tile. Of the two operands the one with

@@ -68,7 +68,7 @@ int run_parallel_task(const Crew& crew, bool together, Team::Task task, void* co
   (void)crew, (void)together;
 #endif
   const DenormalsAreZero mode;
-  task(context, Worker{0, 1, 0, [](void*) {}, nullptr, nullptr});
+  task(context, Worker{0, 1, 0, nullptr, nullptr, nullptr});
   t_last_thread_count = 1;
   return 1;
 }

@@ -200,15 +200,15 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
                                    call.bias, plan.path.by_gate, fresh};
   const bool fills = sequence && !rows.dense() && !call.timesteps.packed;
   if (fresh) run_shares(plan.crew, [&](const Worker& worker) { call.cell->pack(packing, worker); });
-  const auto pass = [&](const Worker& worker) { call.cell->forward(forward, worker); };
-  // Chunks of unequal rows meet where they take up each other's places.
-  const bool places =
-      !rows.dense() && forward.call.plan.chunks > 1 && (forward.input_rows || forward.accumulators);
-  if (plan.path.unit_slices || places) {
-    run_together(plan.crew, pass);
-  } else {
-    run_shares(plan.crew, pass);
-  }
+  const index chunks = forward.call.plan.chunks;
+  const auto pass = [&](index begin, index end) {
+    const auto walk = [&](const Worker& worker) { call.cell->forward(forward, begin, end, worker); };
+    plan.path.unit_slices ? run_together(plan.crew, walk) : run_shares(plan.crew, walk);
+  };
+  // Where rows are unequal, a row of a chunk takes the place that another had in the one before.
+  const bool places = !rows.dense() && (forward.input_rows || forward.accumulators);
+  const index chunks_at_once = places && !plan.path.unit_slices ? 1 : chunks;
+  for (index chunk = 0; chunk < chunks; chunk += chunks_at_once) pass(chunk, chunk + chunks_at_once);
   if (fills) {
     run_shares(plan.crew, [&](const Worker& worker) {
       fill_masked_outputs(call.timesteps, sequence, units, call.zero_masked_outputs, worker);
@@ -334,11 +334,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   gradients_crew.shares = shares_for(crew.threads, crew.seconds, backward.call.plan.chunk_rows);
   for (index chunk = chunks - 1; chunk >= 0; --chunk) {
     const auto steps = [&](const Worker& worker) { call.cell->backward(backward, chunk, worker); };
-    if (plan.path.unit_slices) {
-      run_together(crew, steps);
-    } else {
-      run_shares(crew, steps);
-    }
+    plan.path.unit_slices ? run_together(crew, steps) : run_shares(crew, steps);
     run_shares(gradients_crew, [&](const Worker& worker) { call.cell->gradients(backward, chunk, worker); });
   }
 

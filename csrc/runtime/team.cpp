@@ -20,11 +20,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kSpins = 250;                            // some ten microseconds with the pause, of 30 to 45 ns
+constexpr int kBriefly = 100;                          // of them
 constexpr int kYields = 200;                           // then as long in which others may have the core
 constexpr auto kNap = std::chrono::microseconds(50);   // then a free core may fetch whom we wait for
 constexpr auto kAlert = std::chrono::milliseconds(4);  // a helper stays awake so long after a call
-constexpr double kShareOfWaiting = 0.1;                // of the time of a call, for helpers that are late
-constexpr double kLeastWaiting = 10e-6;
+constexpr int kItemBits = 28;                          // of a cursor, below the phase
 
 /// One who waits, the more politely the longer it takes.
 class Waiting {
@@ -40,6 +40,7 @@ class Waiting {
     }
     ++turns_;
   }
+  int turns() const { return turns_; }
 
  private:
   int turns_ = 0;
@@ -84,7 +85,7 @@ Team& Team::instance() {
   return *team;
 }
 
-Team::Team() : tickets_(new Ticket[kMostShares]) { barrier_.cursors.reset(new Cursor[kMostThreads]); }
+Team::Team() : tickets_(new Ticket[kMostShares]) { meeting_.cursors.reset(new Cursor[kMostThreads]); }
 
 std::unique_lock<std::mutex> Team::acquire(bool wait) {
   return wait ? std::unique_lock<std::mutex>(use_) : std::unique_lock<std::mutex>(use_, std::try_to_lock);
@@ -133,23 +134,18 @@ void Team::open(const Crew& crew, bool together, Task task, void* context, int e
   }
 }
 
-/// Waits for helpers as long as the crew allows and closes the roll; returns how many have joined.
-int Team::gather(const Crew& crew, int helpers) {
+/// Waits until all helpers have joined; returns how many that are.
+int Team::gather(int helpers) {
   const auto joined = [&] { return static_cast<int>(roll_.load(std::memory_order_acquire) & kJoined); };
-  const double patience = std::max(kLeastWaiting, kShareOfWaiting * crew.seconds);
-  const auto begin = Clock::now();
   Waiting waiting;
-  while (joined() < helpers) {
-    waiting.once();
-    if (!crew.all && std::chrono::duration<double>(Clock::now() - begin).count() > patience) break;
-  }
-  return static_cast<int>(roll_.fetch_or(kClosed, std::memory_order_acq_rel) & kJoined);
+  while (joined() < helpers) waiting.once();
+  return joined();
 }
 
-void Team::finish() {
+/// Ends a call that has nothing left to begin.
+void Team::close() {
   Waiting waiting;
   while (remaining_.load(std::memory_order_acquire) > 0) waiting.once();
-  roll_.fetch_or(kClosed, std::memory_order_relaxed);
   epoch_.store(epoch_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
@@ -157,37 +153,35 @@ int Team::run_shares(const Crew& crew, Task task, void* context) {
   const int helpers = hire(crew.threads - 1);
   open(crew, false, task, context, crew.share_count());
   const std::uint64_t epoch = epoch_.load(std::memory_order_relaxed);
-  const int came = crew.all ? gather(crew, helpers) + 1 : crew.threads;
+  const int came = crew.all ? gather(helpers) + 1 : crew.threads;
   take_shares(epoch, 0, crew.threads, crew.share_count(), task, context);
-  finish();
+  roll_.fetch_or(kClosed, std::memory_order_relaxed);
+  close();
   return came;
 }
 
 int Team::run_together(const Crew& crew, Task task, void* context) {
   const int helpers = hire(crew.threads - 1);
+  meeting_.open(crew.threads);
   open(crew, true, task, context, 0);
-  const int joined = gather(crew, helpers);
-  barrier_.open(joined + 1);
-  remaining_.store(joined, std::memory_order_relaxed);
-  participants_.store(joined + 1, std::memory_order_relaxed);
-  started_.store(epoch_.load(std::memory_order_relaxed), std::memory_order_release);
-  {
-    const DenormalsAreZero mode;
-    task(context, Worker{0, joined + 1, 0, wait_barrier, take_of_share, &barrier_});
-  }
-  finish();
+  if (crew.all) gather(helpers);
+  attend(0, crew.threads, task, context);
+  // Those that joined may still be on their way through phases that others have done.
+  const int joined = static_cast<int>(roll_.fetch_or(kClosed, std::memory_order_acq_rel) & kJoined);
+  remaining_.fetch_add(joined, std::memory_order_relaxed);
+  close();
   return joined + 1;
 }
 
-/// The place of a helper that joins the epoch, from 1 on; 0 if it is too late.
-int Team::join(std::uint64_t epoch) {
+/// Joins the epoch; false if it is too late.
+bool Team::join(std::uint64_t epoch) {
   std::uint64_t roll = roll_.load(std::memory_order_relaxed);
   while ((roll & ~kJoined) == roll_of(epoch)) {
     if (roll_.compare_exchange_weak(roll, roll + 1, std::memory_order_acq_rel, std::memory_order_relaxed)) {
-      return static_cast<int>(roll & kJoined) + 1;
+      return true;
     }
   }
-  return 0;
+  return false;
 }
 
 /// Runs the shares that nobody has taken, from those on that always are this thread's if all are as fast: it
@@ -226,21 +220,13 @@ bool Team::help_once(std::uint64_t epoch, int number) {
   const bool joins = joins_.load(std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_acquire);
   if (epoch_.load(std::memory_order_relaxed) != epoch || number >= threads) return false;
-  const int place = joins ? join(epoch) : 0;
+  const bool joined = joins && join(epoch);
   if (!together) {
     take_shares(epoch, number, threads, shares, task, context);
-    return true;
+  } else if (joined) {
+    attend(number, threads, task, context);
+    remaining_.fetch_sub(1, std::memory_order_acq_rel);
   }
-  if (place == 0) return true;
-  Waiting waiting;
-  while (started_.load(std::memory_order_acquire) != epoch) waiting.once();
-  const int count = participants_.load(std::memory_order_relaxed);
-  {
-    const int index = count == threads ? number : place;
-    const DenormalsAreZero mode;
-    task(context, Worker{index, count, index, wait_barrier, take_of_share, &barrier_});
-  }
-  remaining_.fetch_sub(1, std::memory_order_acq_rel);
   return true;
 }
 
@@ -268,35 +254,47 @@ std::uint64_t Team::wait_for_call(Helper& self, std::uint64_t seen) {
   return epoch;
 }
 
-void Team::Barrier::open(int workers) {
-  arrived.store(0, std::memory_order_relaxed);
-  count = workers;
-  give_back_shares();
+void Team::Meeting::open(int workers) {
+  done.store(0, std::memory_order_relaxed);
+  for (int i = 0; i < workers; ++i) cursors[i].place.store(0, std::memory_order_relaxed);
 }
 
-void Team::Barrier::give_back_shares() {
-  for (int i = 0; i < count; ++i) cursors[i].taken.store(0, std::memory_order_relaxed);
+/// Runs the task as worker `index` of a call whose workers meet.
+void Team::attend(int index, int count, Task task, void* context) {
+  Attendance attendance{meeting_};
+  const DenormalsAreZero mode;
+  task(context, Worker{index, count, index, take, meet, &attendance});
 }
 
-index Team::take_of_share(void* barrier, int whose, index items) {
-  std::atomic<index>& taken = static_cast<Barrier*>(barrier)->cursors[whose].taken;
-  // Many who find nothing must not fight for the counter.
-  if (taken.load(std::memory_order_relaxed) >= items) return items;
-  return taken.fetch_add(1, std::memory_order_relaxed);
-}
-
-void Team::wait_barrier(void* opaque) {
-  auto& barrier = *static_cast<Barrier*>(opaque);
-  if (barrier.count == 1) return;
-  const unsigned generation = barrier.generation.load(std::memory_order_acquire);
-  if (barrier.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == barrier.count) {
-    barrier.arrived.store(0, std::memory_order_relaxed);
-    barrier.give_back_shares();
-    barrier.generation.store(generation + 1, std::memory_order_release);
-    return;
+index Team::take(void* opaque, int whose, index count) {
+  const auto& self = *static_cast<const Attendance*>(opaque);
+  std::atomic<std::uint64_t>& place = self.meeting.cursors[whose].place;
+  const std::uint64_t first = self.phase << kItemBits;
+  std::uint64_t before = place.load(std::memory_order_relaxed);
+  for (;;) {
+    // A place in an earlier phase: nobody has taken any in this one. In a later one: more than there are.
+    const std::uint64_t taken = before < first ? 0 : before - first;
+    if (taken >= static_cast<std::uint64_t>(count)) return count;
+    if (place.compare_exchange_weak(before, first + taken + 1, std::memory_order_relaxed)) {
+      return static_cast<index>(taken);
+    }
   }
+}
+
+bool Team::meet(void* opaque, index done, index items, Patience patience) {
+  auto& self = *static_cast<Attendance*>(opaque);
+  std::atomic<std::uint64_t>& all = self.meeting.done;
+  const std::uint64_t due = self.before + static_cast<std::uint64_t>(items);
+  if (done > 0) all.fetch_add(static_cast<std::uint64_t>(done), std::memory_order_acq_rel);
   Waiting waiting;
-  while (barrier.generation.load(std::memory_order_acquire) == generation) waiting.once();
+  while (all.load(std::memory_order_acquire) < due) {
+    if (patience == Patience::none) return false;
+    if (patience == Patience::brief && waiting.turns() == kBriefly) return false;
+    waiting.once();
+  }
+  self.before = due;
+  ++self.phase;
+  return true;
 }
 
 }  // namespace timeloom

@@ -15,15 +15,16 @@ namespace timeloom {
 /// The threads a call would like.
 struct Crew {
   int threads = 1;
-  double seconds = 0;  // of its work on one thread, roughly: it waits for nobody longer than a part of that
+  double seconds = 0;  // of its work on one thread, roughly
   bool all = false;    // waits for all of them, however long that takes: for tests and measurements
   int shares = 0;      // that run_shares makes, at least one a thread: more of them even out slow cores
 
   int share_count() const { return shares > threads ? shares : threads; }
 };
 
-/// Threads that outlive calls. A call never depends on a thread that is not running: the caller takes over
-/// the shares that nobody has begun, so that beside a busy neighbour it is as fast as one thread.
+/// Threads that outlive calls. A call depends on no thread but those that have begun a share or an item of
+/// it: the caller takes over what nobody has begun, so that beside a busy neighbour it is as fast as one
+/// thread.
 class Team {
  public:
   using Task = void (*)(void* context, const Worker& worker) noexcept;
@@ -34,13 +35,13 @@ class Team {
   /// Takes the team for the calling thread; holds nothing if another one has it, unless `wait`.
   std::unique_lock<std::mutex> acquire(bool wait);
 
-  /// Runs task(context, {i, crew.share_count(), ...}) for each i once, on whichever threads come; the task
-  /// must not wait for other shares. The caller has acquired the team. Returns crew.threads, or how many came
-  /// if all are waited for.
+  /// Runs task(context, {i, crew.share_count(), ...}) for each i once, on whichever threads come; shares must
+  /// not meet. The caller has acquired the team. Returns crew.threads, or how many came if all are waited
+  /// for.
   int run_shares(const Crew& crew, Task task, void* context);
 
-  /// Runs the task on several threads at once, which may wait for each other: on those that come in time.
-  /// Returns how many. The caller has acquired the team.
+  /// Runs the task on crew.threads threads whose workers meet: on those that come before its end. Returns how
+  /// many. The caller has acquired the team.
   int run_together(const Crew& crew, Task task, void* context);
 
  private:
@@ -49,30 +50,35 @@ class Team {
     std::atomic<std::uint64_t> epoch{0};  // the last in which somebody took this share
   };
   struct alignas(64) Cursor {
-    std::atomic<index> taken{0};  // of a worker's share since the last meeting
+    std::atomic<std::uint64_t> place{0};  // the last phase in which somebody took an item, and how many
   };
-  struct Barrier {
-    std::atomic<int> arrived{0};
-    std::atomic<unsigned> generation{0};
-    int count = 1;  // written before a call starts
-    std::unique_ptr<Cursor[]> cursors;
+  /// What the workers of a call have done together.
+  struct alignas(64) Meeting {
+    std::atomic<std::uint64_t> done{0};  // items of all phases
+    std::unique_ptr<Cursor[]> cursors;   // of the workers' shares
 
     void open(int workers);
-    void give_back_shares();
+  };
+  /// Where one of them is.
+  struct Attendance {
+    Meeting& meeting;
+    std::uint64_t phase = 1;
+    std::uint64_t before = 0;  // items of the phases before
   };
 
   Team();
   int hire(int helpers);
   void open(const Crew& crew, bool together, Task task, void* context, int expected);
-  int gather(const Crew& crew, int helpers);
-  void finish();
-  int join(std::uint64_t epoch);
+  int gather(int helpers);
+  void close();
+  bool join(std::uint64_t epoch);
   void take_shares(std::uint64_t epoch, int thread, int threads, int count, Task task, void* context);
   void help(Helper& self, std::uint64_t seen);
   bool help_once(std::uint64_t epoch, int number);
   std::uint64_t wait_for_call(Helper& self, std::uint64_t seen);
-  static void wait_barrier(void* barrier);
-  static index take_of_share(void* barrier, int whose, index items);
+  void attend(int index, int count, Task task, void* context);
+  static index take(void* attendance, int whose, index count);
+  static bool meet(void* attendance, index done, index items, Patience patience);
 
   std::mutex use_;  // held by the thread whose call it is
   std::vector<std::unique_ptr<Helper>> helpers_;
@@ -89,10 +95,8 @@ class Team {
   std::atomic<bool> joins_{false};
 
   alignas(64) std::atomic<std::uint64_t> roll_{0};  // epoch, whether it is closed, how many have joined
-  std::atomic<std::uint64_t> started_{0};           // the epoch whose participants are settled
-  std::atomic<int> participants_{1};
-  alignas(64) std::atomic<int> remaining_{0};  // shares that are not finished
-  alignas(64) Barrier barrier_;
+  alignas(64) std::atomic<int> remaining_{0};       // shares that are not finished, or workers
+  Meeting meeting_;
 };
 
 }  // namespace timeloom

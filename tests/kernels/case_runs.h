@@ -3,10 +3,12 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "case_file.h"
@@ -329,6 +331,34 @@ inline int types_with_denormals_in_region(int threads) {
   });
   expect_threads(threads);
   return *std::max_element(found.begin(), found.end());
+}
+
+/// Walks through phases with a worker that comes to the first when the others have ended the last: whether
+/// every item was done once, and nobody waited for it.
+inline bool late_worker_holds_up_nobody(int threads) {
+  constexpr int kPhases = 50;
+  const index share = 3;
+  const index items = share * threads;
+  std::vector<std::atomic<int>> times(static_cast<std::size_t>(kPhases * items));
+  std::atomic<int> through{0};
+  run_together(everybody(threads), [&](const Worker& worker) {
+    const bool late = worker.count > 1 && worker.index == worker.count - 1;
+    while (late && through < worker.count - 1) std::this_thread::yield();
+    for (int phase = 0; worker.count > 1 && phase < kPhases; ++phase) {
+      index done = 0;
+      for (int turn = 0; turn < worker.count; ++turn) {
+        const int whose = (worker.index + turn) % worker.count;
+        for (index at; (at = worker.take(worker.meeting, whose, share)) < share; ++done) {
+          ++times[static_cast<std::size_t>(phase * items + whose * share + at)];
+        }
+      }
+      worker.meet(worker.meeting, done, items, Patience::endless);
+    }
+    ++through;
+  });
+  expect_threads(threads);
+  const int expected = last_thread_count() > 1 ? 1 : 0;  // without OpenMP nobody meets
+  return std::all_of(times.begin(), times.end(), [=](const auto& count) { return count == expected; });
 }
 
 }  // namespace timeloom

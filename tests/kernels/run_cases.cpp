@@ -115,6 +115,18 @@ bool check_denormals() {
   return good;
 }
 
+/// Whether a call with meetings passes by a worker that comes late.
+bool check_meetings() {
+  bool good = true;
+  for (const int threads : {2, 5}) {
+    const bool passed = late_worker_holds_up_nobody(threads);
+    std::printf("%s %d threads do each item once and wait for nobody who is late\n", passed ? "ok  " : "FAIL",
+                threads);
+    good = good && passed;
+  }
+  return good;
+}
+
 int run(const std::vector<std::string>& paths) {
   const std::vector<std::string> isas = supported_isas();
   std::string names;
@@ -122,6 +134,7 @@ int run(const std::vector<std::string>& paths) {
   std::printf("tables %s; active %s; OpenMP %s\n", names.c_str(), active_isa().c_str(),
               build_info().openmp ? "yes" : "no");
   bool good = check_denormals();
+  good = check_meetings() && good;
   std::set<std::string> cells;
   int count = 0;
   for (const std::string& path : paths) {
