@@ -181,9 +181,9 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
   Scalar* scratch = call.scratch + worker.thread * call.left.cols * kColumns;
   for (index begin = 0; begin < rows; begin += kChunkRows) {
     const index count = rows - begin < kChunkRows ? rows - begin : kChunkRows;
-    const index row_blocks = (count + kGemmRows - 1) / kGemmRows;
-    for_items(panels + row_blocks, worker, {}, [&](index item) {
-      if (item < row_blocks) {
+    const index left_blocks = (count + kGemmRows - 1) / kGemmRows;
+    for_items(left_blocks + panels, worker, {}, [&](index item) {
+      if (item < left_blocks) {
         const index first = item * kGemmRows;
         for (index row = first; row < first + kGemmRows && row < count; ++row) {
           copy_row<V>(call.gathered + row * distance, call.left.data + (begin + row) * call.left.row_stride,
@@ -191,7 +191,7 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
         }
         return;
       }
-      const index panel = item - row_blocks;
+      const index panel = item - left_blocks;
       const index column = panel * kColumns;
       for (index row = 0; row < count; ++row) {
         const Scalar* source = call.right.data + (begin + row) * call.right.row_stride + column;
