@@ -26,12 +26,12 @@ void set_thread_limit(int threads);
 int last_thread_count();
 
 /// Runs task(context, worker) for each of crew.share_count() shares (at most kMostShares), whoever comes
-/// first; or `together` on crew.threads threads (at most kMostThreads) at once, which may wait for each
-/// other. Returns the threads: fewer than asked for if those that must run together did not come in time, one
-/// if there are none to be had. Denormals count as zero inside, and the mode of the caller is restored.
+/// first; or `together` on as many of crew.threads threads (at most kMostThreads) as come, whose workers meet.
+/// Returns the threads that it was divided among, one if there are none to be had. Denormals count as zero
+/// inside, and the mode of the caller is restored.
 int run_parallel_task(const Crew& crew, bool together, Team::Task task, void* context);
 
-/// Runs f(const Worker&), which does not throw, for every share. It must not wait for other shares.
+/// Runs f(const Worker&), which does not throw, for every share. Shares do not meet.
 template <typename Function>
 int run_shares(const Crew& crew, Function&& function) {
   using Callable = std::remove_reference_t<Function>;
@@ -41,7 +41,8 @@ int run_shares(const Crew& crew, Function&& function) {
       const_cast<void*>(static_cast<const void*>(&function)));
 }
 
-/// The same for shares that wait for each other.
+/// Runs f(const Worker&), which does not throw, on threads that may join it at any time, and divide the items
+/// of its phases (Worker).
 template <typename Function>
 int run_together(const Crew& crew, Function&& function) {
   using Callable = std::remove_reference_t<Function>;

@@ -11,7 +11,7 @@ namespace {
 constexpr double kRate = 30e9;  // multiply-adds a second of one thread, roughly: only thresholds depend on it
 constexpr double kLeastShare = 50e-6;       // seconds of work that make waking a thread worthwhile: it takes
                                             // microseconds, and on a busy machine some ten of them
-constexpr double kLeastStepShare = 0.4e-6;  // seconds a step that make a barrier a step worthwhile
+constexpr double kLeastStepShare = 0.4e-6;  // seconds a step that make a meeting a step worthwhile
 constexpr double kLeastPiece = 20e-6;       // seconds of a share if a thread has several
 constexpr index kRowsOfShare = 24;          // the same in rows of a batch: the weights pass once for each
 constexpr double kLeastPanels = 30e-6;      // seconds a step and thread that make many panels worthwhile
@@ -67,7 +67,7 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
   const bool rows_suffice = sizes.batch >= limit * kRowsOfTile;
   // Forward, a worker that is done with its panels takes those of a slower one: worth a meeting at each step
   // if there are many panels of much work, and the only way where each slice of the batch would fetch the
-  // weights from afar. Backward, panels have their workers, so only the weights count.
+  // weights from afar. Backward, columns are few and wide, so only the weights count.
   const bool many_panels = sizes.units * cell.accumulators >= limit * kColumnsOfThread &&
                            step_work / kRate >= limit * kLeastPanels;
   const bool many_rows = weight_bytes <= kCacheBytes && sizes.batch >= limit * kRowsOfShare;
@@ -78,7 +78,7 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
   if (request.threads == 0) {
     plan.crew.threads = threads_for(seconds);
     if (plan.path.unit_slices && step_work / kRate < kLeastStepShare * 2) {
-      // A barrier a step does not pay: slices of the batch if there are rows, else one thread.
+      // A meeting a step does not pay: slices of the batch if there are rows, else one thread.
       plan.path.unit_slices = false;
       plan.crew.threads =
           static_cast<int>(std::min<index>(plan.crew.threads, std::max<index>(sizes.batch / 2, 1)));
