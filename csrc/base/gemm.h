@@ -7,7 +7,8 @@
 namespace timeloom {
 
 /// A block of the left operand, [kGemmRows, kGemmBlock], stays in L2 while the panels of the right operand
-/// pass; of a panel of four vectors of columns the same depths stay in L1 while the rows of the block pass.
+/// pass; of a panel of four vectors of columns the same depths stay in L1 (with AVX-512 in L2) while the rows
+/// of the block pass.
 constexpr index kGemmRows = 256;
 constexpr index kGemmBlock = 128;  // depth
 constexpr index kGatheredBlock = kGemmRows * (kGemmBlock + 16);

@@ -39,7 +39,7 @@ struct CellInfo {
   AccumulatorRange state[kMaxPhases];
   int input_gate[kMaxAccumulators];  // -1: not fed by the input
   int state_gate[kMaxAccumulators];  // -1: not fed by the state
-  Activation activation;             // defaults; this pair is compiled in
+  Activation activation;             // defaults; compiled in is this pair, and the second beside any other
   Activation recurrent_activation;
 };
 

@@ -204,10 +204,10 @@ void without_gil(double work, const Function& f) {
   }
 }
 
-/// Runs f(worker) for every share of the crew, then those of the next function.
-template <class... Functions>
-void run_kernel(const Crew& crew, const Functions&... functions) {
-  without_gil(crew.seconds * 1e9, [&] { (run_shares(crew, functions), ...); });
+/// Runs f(worker) for every share of the crew.
+template <class Function>
+void run_kernel(const Crew& crew, const Function& function) {
+  without_gil(crew.seconds * 1e9, [&] { run_shares(crew, function); });
 }
 
 template <class Function>

@@ -177,31 +177,30 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
   const index cols = call.outputs.cols;
   const index panels = (cols + kColumns - 1) / kColumns;
   const index packed_rows = rows < kChunkRows ? rows : kChunkRows;
+  const int parts = worker.count == 1 ? 1 : kOuterParts * worker.count;
   const index distance = row_distance<Scalar>(call.left.cols);
   Scalar* scratch = call.scratch + worker.thread * call.left.cols * kColumns;
   for (index begin = 0; begin < rows; begin += kChunkRows) {
     const index count = rows - begin < kChunkRows ? rows - begin : kChunkRows;
-    const index left_blocks = (count + kGemmRows - 1) / kGemmRows;
-    for_items(left_blocks + panels, worker, {}, [&](index item) {
-      if (item < left_blocks) {
-        const index first = item * kGemmRows;
-        for (index row = first; row < first + kGemmRows && row < count; ++row) {
-          copy_row<V>(call.gathered + row * distance, call.left.data + (begin + row) * call.left.row_stride,
-                      call.left.cols);
-        }
-        return;
+    for_items(parts, worker, {}, [&](index part) {
+      const Share own_rows = part_of(count, part, parts);
+      for (index row = own_rows.begin; row < own_rows.end; ++row) {
+        copy_row<V>(call.gathered + row * distance, call.left.data + (begin + row) * call.left.row_stride,
+                    call.left.cols);
       }
-      const index panel = item - left_blocks;
-      const index column = panel * kColumns;
-      for (index row = 0; row < count; ++row) {
-        const Scalar* source = call.right.data + (begin + row) * call.right.row_stride + column;
-        Scalar* target = call.packed + (panel * packed_rows + row) * kColumns;
-        for (int v = 0; v < 4; ++v) {
-          load_lanes<V>(source + v * V::kLanes, cols - column - v * V::kLanes).store(target + v * V::kLanes);
+      const Share own_panels = part_of(panels, part, parts);
+      for (index panel = own_panels.begin; panel < own_panels.end; ++panel) {
+        const index column = panel * kColumns;
+        for (index row = 0; row < count; ++row) {
+          const Scalar* source = call.right.data + (begin + row) * call.right.row_stride + column;
+          Scalar* target = call.packed + (panel * packed_rows + row) * kColumns;
+          for (int v = 0; v < 4; ++v) {
+            load_lanes<V>(source + v * V::kLanes, cols - column - v * V::kLanes)
+                .store(target + v * V::kLanes);
+          }
         }
       }
     });
-    const int parts = worker.count == 1 ? 1 : kOuterParts * worker.count;
     for_items(parts, worker, {}, [&](index part) {
       Worker share = worker;
       share.index = static_cast<int>(part), share.count = parts;

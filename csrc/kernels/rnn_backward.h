@@ -28,17 +28,18 @@ class BackwardPass : BackwardProducts<Cell, V> {
     this->open_chunk(chunk);
     const index begin = shared_.plan.chunk_begin[chunk];
     const index last = shared_.plan.chunk_begin[chunk + 1] - 1;
-    for_columns(last + 1, [&](Share columns) { cell_of_step(columns, last); });
+    for_columns(false, [&](Share columns) { cell_of_step(columns, last); });
     for (index step = last; step >= begin; --step) {
+      const bool odd = step & 1;
       if constexpr (Shape::kPhases == 2) {
-        for_columns(step + 1, [&](Share columns) {
+        for_columns(!odd, [&](Share columns) {
           multiply_phase<1>(columns, step);
           this->for_units(columns, 0, own_rows(step),
                           [&](index panel, index row) { operand_backward(panel, row, step); });
         });
       }
       // The cell of the step before asks for nothing but the sums of its own units.
-      for_columns(step, [&](Share columns) {
+      for_columns(odd, [&](Share columns) {
         multiply_phase<0>(columns, step);
         if (step > begin) cell_of_step(columns, step - 1);
       });

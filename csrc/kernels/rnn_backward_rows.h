@@ -70,10 +70,10 @@ class BackwardRows : protected RnnRows<Cell, V> {
   /// Calls function(columns) for groups of panels of columns of the product with the state's weights, and of
   /// the units behind them: for all at once, or for those that fall to this worker where units are divided.
   template <class Function>
-  TIMELOOM_INLINE void for_columns(index step, Function&& function) const noexcept {
+  TIMELOOM_INLINE void for_columns(bool from_end, Function&& function) const noexcept {
     const index columns = Shape::column_panels(units_);
     const index groups = shared_.path.unit_slices ? column_groups(columns) : 1;
-    share_items(groups, {batch_ == 1, (step & 1) == 1},
+    share_items(groups, {batch_ == 1, from_end},
                 [&](index group) { function(part_of(columns, group, groups)); });
   }
 

@@ -69,9 +69,9 @@ class RnnRows {
   /// all are done when it returns.
   template <class Function>
   TIMELOOM_INLINE void share_items(index items, Sharing sharing, Function&& function) const noexcept {
-    Worker alone = worker_;
-    if (!shared_.path.unit_slices) alone.index = 0, alone.count = 1;
-    for_items(items, alone, sharing, function);
+    Worker sharer = worker_;
+    if (!shared_.path.unit_slices) sharer.index = 0, sharer.count = 1;
+    for_items(items, sharer, sharing, function);
   }
 
   /// Calls function(row, step) for the own rows of steps [begin, end), or for those that fall to this worker

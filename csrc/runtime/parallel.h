@@ -26,8 +26,8 @@ void set_thread_limit(int threads);
 int last_thread_count();
 
 /// Runs task(context, worker) for each of crew.share_count() shares (at most kMostShares), whoever comes
-/// first; or `together` on as many of crew.threads threads (at most kMostThreads) as come, whose workers meet.
-/// Returns the threads that it was divided among, one if there are none to be had. Denormals count as zero
+/// first; or `together` on as many of crew.threads threads (at most kMostThreads) as come, whose workers
+/// meet. Returns what last_thread_count says, one if there are no threads to be had. Denormals count as zero
 /// inside, and the mode of the caller is restored.
 int run_parallel_task(const Crew& crew, bool together, Team::Task task, void* context);
 

@@ -41,6 +41,7 @@ class Waiting {
     ++turns_;
   }
   int turns() const { return turns_; }
+  void skip_pauses() { turns_ = kSpins; }
 
  private:
   int turns_ = 0;
@@ -78,6 +79,7 @@ struct alignas(64) Team::Helper {
   std::mutex mutex;
   std::condition_variable woken;
   std::atomic<bool> parked{false};
+  std::atomic<Presence> presence{Presence::away};
 };
 
 Team& Team::instance() {
@@ -165,12 +167,18 @@ int Team::run_together(const Crew& crew, Task task, void* context) {
   meeting_.open(crew.threads);
   open(crew, true, task, context, 0);
   if (crew.all) gather(helpers);
-  attend(0, crew.threads, task, context);
-  // Those that joined may still be on their way through phases that others have done.
+  attend(0, crew.threads, nullptr, task, context);
   const int joined = static_cast<int>(roll_.fetch_or(kClosed, std::memory_order_acq_rel) & kJoined);
-  remaining_.fetch_add(joined, std::memory_order_relaxed);
+  int dismissed = 0;
+  for (int i = 0; i < helpers; ++i) {
+    Presence found = Presence::resting;
+    dismissed +=
+        helpers_[i]->presence.compare_exchange_strong(found, Presence::dismissed, std::memory_order_acq_rel);
+  }
+  // The others are on their way through phases that are over.
+  remaining_.fetch_add(joined - dismissed, std::memory_order_relaxed);
   close();
-  return joined + 1;
+  return crew.all ? joined + 1 : crew.threads;
 }
 
 /// Joins the epoch; false if it is too late.
@@ -206,12 +214,12 @@ void Team::take_shares(std::uint64_t epoch, int thread, int threads, int count, 
 void Team::help(Helper& self, std::uint64_t seen) {
   for (;;) {
     seen = wait_for_call(self, seen);
-    if (help_once(seen, self.number)) self.helped = Clock::now();
+    if (help_once(self, seen)) self.helped = Clock::now();
   }
 }
 
 /// Does what there is to do for this helper in the epoch; false if the call is not meant for it.
-bool Team::help_once(std::uint64_t epoch, int number) {
+bool Team::help_once(Helper& self, std::uint64_t epoch) {
   const Task task = task_.load(std::memory_order_relaxed);
   void* const context = context_.load(std::memory_order_relaxed);
   const int threads = threads_.load(std::memory_order_relaxed);
@@ -219,13 +227,15 @@ bool Team::help_once(std::uint64_t epoch, int number) {
   const bool together = together_.load(std::memory_order_relaxed);
   const bool joins = joins_.load(std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_acquire);
-  if (epoch_.load(std::memory_order_relaxed) != epoch || number >= threads) return false;
+  if (epoch_.load(std::memory_order_relaxed) != epoch || self.number >= threads) return false;
   const bool joined = joins && join(epoch);
   if (!together) {
-    take_shares(epoch, number, threads, shares, task, context);
+    take_shares(epoch, self.number, threads, shares, task, context);
   } else if (joined) {
-    attend(number, threads, task, context);
-    remaining_.fetch_sub(1, std::memory_order_acq_rel);
+    self.presence.store(Presence::working, std::memory_order_relaxed);
+    const bool dismissed = !attend(self.number, threads, &self.presence, task, context);
+    self.presence.store(Presence::away, std::memory_order_relaxed);
+    if (!dismissed) remaining_.fetch_sub(1, std::memory_order_acq_rel);
   }
   return true;
 }
@@ -259,11 +269,13 @@ void Team::Meeting::open(int workers) {
   for (int i = 0; i < workers; ++i) cursors[i].place.store(0, std::memory_order_relaxed);
 }
 
-/// Runs the task as worker `index` of a call whose workers meet.
-void Team::attend(int index, int count, Task task, void* context) {
-  Attendance attendance{meeting_};
+/// Runs the task as worker `index` of a call whose workers meet; false if it was dismissed.
+bool Team::attend(int index, int count, std::atomic<Presence>* presence, Task task, void* context) {
   const DenormalsAreZero mode;
+  Attendance attendance{meeting_, count, presence, {}};
+  if (setjmp(attendance.way_out) != 0) return false;
   task(context, Worker{index, count, index, take, meet, &attendance});
+  return true;
 }
 
 index Team::take(void* opaque, int whose, index count) {
@@ -283,18 +295,63 @@ index Team::take(void* opaque, int whose, index count) {
 
 bool Team::meet(void* opaque, index done, index items, Patience patience) {
   auto& self = *static_cast<Attendance*>(opaque);
-  std::atomic<std::uint64_t>& all = self.meeting.done;
   const std::uint64_t due = self.before + static_cast<std::uint64_t>(items);
-  if (done > 0) all.fetch_add(static_cast<std::uint64_t>(done), std::memory_order_acq_rel);
-  Waiting waiting;
-  while (all.load(std::memory_order_acquire) < due) {
-    if (patience == Patience::none) return false;
-    if (patience == Patience::brief && waiting.turns() == kBriefly) return false;
-    waiting.once();
-  }
+  if (done > 0) self.meeting.done.fetch_add(static_cast<std::uint64_t>(done), std::memory_order_acq_rel);
+  if (!self.wait(due, patience)) return false;
   self.before = due;
   ++self.phase;
   return true;
+}
+
+/// Whether `due` items are done before patience ends.
+bool Team::Attendance::wait(std::uint64_t due, Patience patience) {
+  constexpr int kMostDisappointments = 6;
+  const auto over = [&] { return meeting.done.load(std::memory_order_acquire) >= due; };
+  Waiting waiting;
+  while (!over()) {
+    if (patience == Patience::none) return false;
+    if (patience == Patience::brief) {
+      if (phase < patient_from) return false;
+      if (waiting.turns() == kBriefly) {
+        if (somebody_is_absent()) {  // and need not be waited for at each phase
+          if (disappointments < kMostDisappointments) ++disappointments;
+          patient_from = phase + (std::uint64_t(1) << disappointments);
+        }
+        return false;
+      }
+    }
+    if (presence && waiting.turns() == kSpins) {
+      rest(due);
+      break;
+    }
+    waiting.once();
+  }
+  if (patience == Patience::brief) disappointments = 0;
+  return true;
+}
+
+/// Whether a worker has not come to this phase.
+bool Team::Attendance::somebody_is_absent() const {
+  const std::uint64_t first = phase << kItemBits;
+  return std::any_of(meeting.cursors.get(), meeting.cursors.get() + workers, [=](const Cursor& cursor) {
+    return cursor.place.load(std::memory_order_relaxed) < first;
+  });
+}
+
+/// Waits for `due` items and gives the core away meanwhile. If the call ends before this thread is back, its
+/// memory is gone: then the way out leads past the task.
+void Team::Attendance::rest(std::uint64_t due) {
+  presence->store(Presence::resting, std::memory_order_release);
+  Waiting waiting;
+  waiting.skip_pauses();
+  while (meeting.done.load(std::memory_order_acquire) < due &&
+         presence->load(std::memory_order_relaxed) == Presence::resting) {
+    waiting.once();
+  }
+  Presence found = Presence::resting;
+  if (!presence->compare_exchange_strong(found, Presence::working, std::memory_order_acq_rel)) {
+    std::longjmp(way_out, 1);
+  }
 }
 
 }  // namespace timeloom

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <csetjmp>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -22,8 +23,8 @@ struct Crew {
   int share_count() const { return shares > threads ? shares : threads; }
 };
 
-/// Threads that outlive calls. A call depends on no thread but those that have begun a share or an item of
-/// it: the caller takes over what nobody has begun, so that beside a busy neighbour it is as fast as one
+/// Threads that outlive calls. A call depends on no thread but those that are at work on a share or an item
+/// of it: the caller takes over what nobody has begun, so that beside a busy neighbour it is as fast as one
 /// thread.
 class Team {
  public:
@@ -40,8 +41,9 @@ class Team {
   /// for.
   int run_shares(const Crew& crew, Task task, void* context);
 
-  /// Runs the task on crew.threads threads whose workers meet: on those that come before its end. Returns how
-  /// many. The caller has acquired the team.
+  /// Runs the task on crew.threads threads whose workers meet: on those that come before its end. The stack
+  /// of the task must hold nothing with a destructor while it meets. The caller has acquired the team.
+  /// Returns as run_shares does.
   int run_together(const Crew& crew, Task task, void* context);
 
  private:
@@ -53,17 +55,29 @@ class Team {
     std::atomic<std::uint64_t> place{0};  // the last phase in which somebody took an item, and how many
   };
   /// What the workers of a call have done together.
-  struct alignas(64) Meeting {
-    std::atomic<std::uint64_t> done{0};  // items of all phases
-    std::unique_ptr<Cursor[]> cursors;   // of the workers' shares
+  struct Meeting {
+    std::unique_ptr<Cursor[]> cursors;               // of the workers' shares
+    alignas(64) std::atomic<std::uint64_t> done{0};  // items of all phases
 
     void open(int workers);
   };
-  /// Where one of them is.
+  /// Whether a helper is in a call whose workers meet. One that rests has nothing in hand and is far from
+  /// being back, as a rule because its core is busy with something else: a call that ends dismisses it.
+  enum class Presence { away, working, resting, dismissed };
+  /// Where a worker is.
   struct Attendance {
     Meeting& meeting;
+    int workers;
+    std::atomic<Presence>* presence;  // null: the caller's, who never rests
+    std::jmp_buf way_out;             // of one that is dismissed
     std::uint64_t phase = 1;
-    std::uint64_t before = 0;  // items of the phases before
+    std::uint64_t before = 0;        // items of the phases before
+    std::uint64_t patient_from = 0;  // the phase, as others kept it waiting
+    int disappointments = 0;         // in a row
+
+    bool wait(std::uint64_t due, Patience patience);
+    bool somebody_is_absent() const;
+    void rest(std::uint64_t due);
   };
 
   Team();
@@ -74,9 +88,9 @@ class Team {
   bool join(std::uint64_t epoch);
   void take_shares(std::uint64_t epoch, int thread, int threads, int count, Task task, void* context);
   void help(Helper& self, std::uint64_t seen);
-  bool help_once(std::uint64_t epoch, int number);
+  bool help_once(Helper& self, std::uint64_t epoch);
   std::uint64_t wait_for_call(Helper& self, std::uint64_t seen);
-  void attend(int index, int count, Task task, void* context);
+  bool attend(int index, int count, std::atomic<Presence>* presence, Task task, void* context);
   static index take(void* attendance, int whose, index count);
   static bool meet(void* attendance, index done, index items, Patience patience);
 
@@ -95,7 +109,8 @@ class Team {
   std::atomic<bool> joins_{false};
 
   alignas(64) std::atomic<std::uint64_t> roll_{0};  // epoch, whether it is closed, how many have joined
-  alignas(64) std::atomic<int> remaining_{0};       // shares that are not finished, or workers
+  // Shares that are not finished; helpers that are in the call, less those that left it before it ended.
+  alignas(64) std::atomic<int> remaining_{0};
   Meeting meeting_;
 };
 

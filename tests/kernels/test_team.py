@@ -18,7 +18,7 @@ from tests.kernels.cases import (
 import timeloom
 from timeloom import _core
 
-# Rows of unequal lengths make the threads wait for each other forward; the long one has several chunks.
+# Rows of unequal lengths are walked chunk by chunk forward; the long case has several chunks.
 ARRANGEMENTS = [{}, {"lengths": (9, 0, 4, 9, 1)}]
 MANY_CHUNKS = Case("gru", 96, 24, 3, 20)
 # Enough work for the plan to take two threads and more.
@@ -27,6 +27,10 @@ LARGE = Case("lstm", 48, 20, 8, 72)
 MANY_ROWS = Case("gru", 200, 6, 8, 72)
 MANY_UNEQUAL_ROWS = Case("lstm", 200, 3, 8, 40, lengths=tuple(row % 4 for row in range(200)))
 MANY_PANELS = Case("lstm", 12, 5, 9, 300)
+# Work for several threads in rows alone, whose panels have workers that are left alone with them for a while.
+ONE_ROW = Case("lstm", 1, 60, 8, 136)
+ONE_ROW_IN_TWO_PHASES = Case("gru_reset_before", 1, 60, 8, 200)
+ONE_ROW_BY_GATE = Case("gru", 1, 60, 8, 136, recurrent_dropout=True)
 
 
 @pytest.fixture
@@ -79,7 +83,11 @@ def test_products_of_1_to_64_threads_change_no_bit():
 
 
 @pytest.mark.usefixtures("any_thread_count")
-@pytest.mark.parametrize("case", [LARGE, MANY_ROWS, MANY_PANELS], ids=["large", "many_rows", "many_panels"])
+@pytest.mark.parametrize(
+    "case",
+    [LARGE, MANY_ROWS, MANY_PANELS, ONE_ROW, ONE_ROW_IN_TWO_PHASES, ONE_ROW_BY_GATE],
+    ids=["large", "many_rows", "many_panels", "one_row", "one_row_in_two_phases", "one_row_by_gate"],
+)
 def test_helpers_that_come_late_change_no_bit(case):
     # Nobody is waited for and the counts change: a helper may find the next call where it sought the last.
     problem = case.problem.as_type(np.float32)
