@@ -333,17 +333,18 @@ inline int types_with_denormals_in_region(int threads) {
   return *std::max_element(found.begin(), found.end());
 }
 
-/// Walks through phases with a worker that comes to the first when the others have ended the last: whether
-/// every item was done once, and nobody waited for it.
+/// Walks through phases with a worker that comes to the first when the caller has ended the last: whether
+/// every item was done once, and nobody waited for it. It may wait for the caller alone: others may be
+/// dismissed before their end.
 inline bool late_worker_holds_up_nobody(int threads) {
   constexpr int kPhases = 50;
   const index share = 3;
   const index items = share * threads;
   std::vector<std::atomic<int>> times(static_cast<std::size_t>(kPhases * items));
-  std::atomic<int> through{0};
+  std::atomic<bool> over{false};
   run_together(everybody(threads), [&](const Worker& worker) {
     const bool late = worker.count > 1 && worker.index == worker.count - 1;
-    while (late && through < worker.count - 1) std::this_thread::yield();
+    while (late && !over) std::this_thread::yield();
     for (int phase = 0; worker.count > 1 && phase < kPhases; ++phase) {
       index done = 0;
       for (int turn = 0; turn < worker.count; ++turn) {
@@ -354,7 +355,7 @@ inline bool late_worker_holds_up_nobody(int threads) {
       }
       worker.meet(worker.meeting, done, items, Patience::endless);
     }
-    ++through;
+    if (worker.index == 0) over = true;
   });
   expect_threads(threads);
   const int expected = last_thread_count() > 1 ? 1 : 0;  // without OpenMP nobody meets
