@@ -41,9 +41,10 @@ class Team {
   /// for.
   int run_shares(const Crew& crew, Task task, void* context);
 
-  /// Runs the task on crew.threads threads whose workers meet: on those that come before its end. The stack
-  /// of the task must hold nothing with a destructor while it meets. The caller has acquired the team.
-  /// Returns as run_shares does.
+  /// Runs the task on crew.threads threads whose workers meet: on those that come before its end. A helper
+  /// may leave at a meeting, never to come back, once all items of the call are done: so the stack of the
+  /// task holds nothing with a destructor there, and nobody waits for a helper by other means. The caller has
+  /// acquired the team. Returns as run_shares does.
   int run_together(const Crew& crew, Task task, void* context);
 
  private:
