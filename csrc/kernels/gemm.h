@@ -142,20 +142,16 @@ void gemm(const Gemm<typename V::scalar>& call, const Worker& worker) noexcept {
   const index panels = (cols + kColumns - 1) / kColumns;
   const index blocks = row_blocks<V>(rows, panels, worker.count);
   Scalar* const packed = call.packed + worker.thread * (depth < kGemmBlock ? depth : kGemmBlock) * kColumns;
-  const Share share = share_of(blocks * panels, worker);
-  for (index item = share.begin; item < share.end;) {
-    const index row_block = item / panels;
-    const index first = item % panels;
-    const index left_over = share.end - item;
-    const index last = panels - first < left_over ? panels : first + left_over;
-    const index top = rows * row_block / blocks;
-    const index height = rows * (row_block + 1) / blocks - top;
+  for_lines(blocks, panels, worker, [&](index row_block, Share of_block) {
+    const Share block_rows = part_of(rows, row_block, blocks);
+    const index top = block_rows.begin;
+    const index height = block_rows.end - top;
     for (index begin = 0; begin == 0 || begin < depth; begin += kGemmBlock) {
       const index length = begin + kGemmBlock < depth ? kGemmBlock : depth - begin;
       MatrixView<const Scalar> block{call.left.data + top * call.left.row_stride + begin, height, length,
                                      call.left.row_stride};
       if (call.gathered) block = gather_block<V>(call.gathered + worker.thread * kGatheredBlock, block);
-      for (index panel = first; panel < last; ++panel) {
+      for (index panel = of_block.begin; panel < of_block.end; ++panel) {
         const index column = panel * kColumns;
         const index vectors = (cols - column + V::kLanes - 1) / V::kLanes;
         with_rows<4>(vectors, [&](auto constant) {
@@ -163,8 +159,7 @@ void gemm(const Gemm<typename V::scalar>& call, const Worker& worker) noexcept {
         });
       }
     }
-    item += last - first;
-  }
+  });
 }
 
 constexpr int kOuterParts = 4;  // of a product, for each worker

@@ -26,18 +26,13 @@ void outer_product(const Scalar* left, index left_stride, index columns, const S
                    const Worker& worker, Place&& place) noexcept {
   constexpr int kRows = tile_rows<V>(kVectors);
   constexpr index kWidth = kVectors * V::kLanes;
-  const Share share = share_of(panels * columns, worker);
-  for (index item = share.begin; item < share.end;) {
-    const index panel = item / columns;
-    const index begin = item % columns;
-    const index left_over = share.end - item;
-    const index end = columns - begin < left_over ? columns : begin + left_over;
+  for_lines(panels, columns, worker, [&](index panel, Share of_panel) {
     for (index from = 0; from < count; from += kOuterBlock) {
       const index block = count - from < kOuterBlock ? count - from : kOuterBlock;
       const bool last = from + block == count;
-      for_row_tiles<kRows>(end - begin, [&](auto constant, index tile) {
+      for_row_tiles<kRows>(of_panel.end - of_panel.begin, [&](auto constant, index tile) {
         constexpr int kHeight = decltype(constant)::value;
-        const index first = begin + tile;
+        const index first = of_panel.begin + tile;
         V acc[kHeight][kVectors];
         TIMELOOM_UNROLL
         for (int i = 0; i < kHeight; ++i) {
@@ -65,6 +60,5 @@ void outer_product(const Scalar* left, index left_stride, index columns, const S
         }
       });
     }
-    item += end - begin;
-  }
+  });
 }

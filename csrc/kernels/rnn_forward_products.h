@@ -11,7 +11,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   using Rows::first_row, Rows::for_rows, Rows::input, Rows::own_rows, Rows::share_items, Rows::state_row;
   using Rows::input_distance_, Rows::input_operands_, Rows::state_distance_, Rows::state_operands_;
   using Rows::kPanelsOfGates, Rows::kPanelsOfRow;
-  using Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
+  using Rows::own_, Rows::shared_, Rows::sharer_, Rows::step_begin_;
   using typename Rows::Gates;
   using typename Rows::Scalar;
   using typename Rows::Shape;
@@ -26,12 +26,12 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       : Rows(forward.call, worker),
         forward_(forward),
         pairs_((panels_ + kPanelsOfRow - 1) / kPanelsOfRow),
-        near_(shared_.path.unit_slices ? share_of(pairs_, worker) : Share{0, pairs_}),
+        near_(share_of(pairs_, sharer_)),
         row_items_(row_items()) {}
 
   /// One for each worker, or several that are worth the taking.
   index row_items() const noexcept {
-    const index workers = shared_.path.unit_slices ? worker_.count : 1;
+    const index workers = sharer_.count;
     const index weights = pairs_ / workers * kPanelsOfRow * Shape::kWidth * units_;
     const index each = weights * static_cast<index>(sizeof(Scalar)) / kLeastItemBytes;
     return workers * (each > 1 ? each : 1);

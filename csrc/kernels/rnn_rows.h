@@ -56,6 +56,7 @@ class RnnRows {
         input_operands_(call.input_dropout ? Cell::kInfo.input_gates : 1),
         state_operands_(call.recurrent_dropout ? Cell::kInfo.state_gates : 1),
         step_begin_(call.plan.step_begin),
+        sharer_(call.path.unit_slices ? worker : Worker{0, 1, worker.thread, nullptr, nullptr, nullptr}),
         own_(slice()) {}
 
   RowRange slice() const noexcept {
@@ -69,9 +70,7 @@ class RnnRows {
   /// all are done when it returns.
   template <class Function>
   TIMELOOM_INLINE void share_items(index items, Sharing sharing, Function&& function) const noexcept {
-    Worker sharer = worker_;
-    if (!shared_.path.unit_slices) sharer.index = 0, sharer.count = 1;
-    for_items(items, sharer, sharing, function);
+    for_items(items, sharer_, sharing, function);
   }
 
   /// Calls function(row, step) for the own rows of steps [begin, end), or for those that fall to this worker
@@ -149,5 +148,6 @@ class RnnRows {
   const int input_operands_;  // as many as gates if dropout gives each its own, else one for all
   const int state_operands_;
   const index* const step_begin_;
+  const Worker sharer_;  // of items: alone with them where units are not divided
   const RowRange own_;
 };

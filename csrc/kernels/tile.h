@@ -35,6 +35,21 @@ TIMELOOM_INLINE Share share_of(index items, const Worker& worker) noexcept {
   return part_of(items, worker.index, worker.count);
 }
 
+/// Calls function(line, places) for the share of `worker` in `lines` lines of `width` items each: which
+/// places of a line are in it, line after line.
+template <class Function>
+TIMELOOM_INLINE void for_lines(index lines, index width, const Worker& worker, Function&& function) noexcept {
+  const Share share = share_of(lines * width, worker);
+  for (index item = share.begin; item < share.end;) {
+    const index line = item / width;
+    const index begin = item % width;
+    const index left_over = share.end - item;
+    const index end = width - begin < left_over ? width : begin + left_over;
+    function(line, Share{begin, end});
+    item += end - begin;
+  }
+}
+
 /// How the items of a phase are shared.
 struct Sharing {
   bool near = false;      // what an item reads is near its worker: others leave it alone for a while

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "bindings/matmul_sizes.h"
 #include "case_file.h"
 #include "runtime/build_info.h"
 #include "runtime/isa.h"
@@ -288,7 +289,7 @@ Results<Scalar> run_product(const Case& one, const Kernels<Scalar>& kernels, int
   Results<Scalar> results;
   Scalar* const outputs =
       results.emplace("outputs", Result<Scalar>(static_cast<std::size_t>(rows * cols))).first->second.data();
-  const Workspace packed = workspace_of<Scalar>(threads * std::min(depth, kGemmBlock) * 4 * kernels.lanes);
+  const Workspace packed = workspace_of<Scalar>(panel_size(depth, kernels.lanes, threads));
   const Workspace gathered = workspace_of<Scalar>(threads * kGatheredBlock);
   const Gemm<Scalar> call{{arguments.data("left"), rows, depth, depth},
                           arguments.data("right"),
