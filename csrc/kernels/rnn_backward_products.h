@@ -32,18 +32,32 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       return;
     }
     const index first = first_row(step) - chunk_first_;
-    multiply_blocks<4, Shape::state_begin(kPhase), Shape::state_width(kPhase)>(
-        own_rows(step), columns,
-        backward_.packed_transposed + Shape::transposed_state_offset(shared_.sizes, kPhase),
-        [=](index at) { return first + own_.row(at); },
-        [=](V(&acc)[4], index at, index column, bool fresh) {
-          start_of_chain<kPhase>(acc, own_.row(at), step, column, fresh);
-        },
-        [=](const V(&acc)[4], index at, index column) {
-          Scalar* target = d_left<kPhase>(own_.row(at)) + column * Shape::kColumns;
-          TIMELOOM_UNROLL
-          for (int v = 0; v < 4; ++v) acc[v].store(target + v * V::kLanes);
-        });
+    for_widths(columns, units_, [&](auto vectors, Share columns) {
+      constexpr int kVectors = decltype(vectors)::value;
+      multiply_blocks<kVectors, Shape::state_begin(kPhase), Shape::state_width(kPhase)>(
+          own_rows(step), columns,
+          backward_.packed_transposed + Shape::transposed_state_offset(shared_.sizes, kPhase),
+          [=](index at) { return first + own_.row(at); },
+          [=](V(&acc)[kVectors], index at, index column, bool fresh) {
+            start_of_chain<kPhase>(acc, own_.row(at), step, column, fresh);
+          },
+          [=](const V(&acc)[kVectors], index at, index column) {
+            Scalar* target = d_left<kPhase>(own_.row(at)) + column * Shape::kColumns;
+            TIMELOOM_UNROLL
+            for (int v = 0; v < kVectors; ++v) acc[v].store(target + v * V::kLanes);
+          });
+    });
+  }
+
+  /// Calls function(Constant<vectors>, columns) for the panels of columns whose vectors all hold some of
+  /// `width`, and for the last one with those that do.
+  template <class Function>
+  TIMELOOM_INLINE static void for_widths(Share columns, index width, Function&& function) noexcept {
+    const index vectors = (width + V::kLanes - 1) / V::kLanes;
+    const index full = columns.end < vectors / 4 ? columns.end : vectors / 4;
+    if (columns.begin < full) function(Constant<4>{}, Share{columns.begin, full});
+    if (columns.end == full) return;
+    with_rows<3>(vectors % 4, [&](auto rest) { function(rest, Share{full, columns.end}); });
   }
 
   /// d sums times transposed weights, for `rows` rows and a share of the columns. Row `at` of them is row
@@ -53,7 +67,8 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   TIMELOOM_INLINE void multiply_blocks(index rows, Share columns, const Scalar* weights, RowOf&& row_of,
                                        Start&& start, Finish&& finish) noexcept {
     constexpr index kOffset = kBegin * V::kLanes;
-    const bool gathers = kSegment > 0 && columns.end - columns.begin >= Shape::kGatheredColumns;
+    const bool gathers =
+        kSegment > 0 && kVectors == 4 && columns.end - columns.begin >= Shape::kGatheredColumns;
     const index row_block = gathers ? Shape::kGatheredRows : rows;
     const index depth =
         shared_.path.state_block < Shape::kGatheredDepth ? shared_.path.state_block : Shape::kGatheredDepth;
@@ -190,14 +205,14 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
     return kPhase == 0 ? d_state(0, row) : backward_.d_operand + row * padded_units_;
   }
 
-  template <int kPhase>
-  TIMELOOM_INLINE void start_of_chain(V (&acc)[4], index row, index step, index column,
+  template <int kPhase, int kVectors>
+  TIMELOOM_INLINE void start_of_chain(V (&acc)[kVectors], index row, index step, index column,
                                       bool fresh) const noexcept {
     const index unit = column * Shape::kColumns;
     const Scalar* source = d_left<kPhase>(row);
     const Scalar* from_above = kPhase == 0 && fresh && step > 0 ? upstream(row, step - 1) : nullptr;
     TIMELOOM_UNROLL
-    for (int v = 0; v < 4; ++v) {
+    for (int v = 0; v < kVectors; ++v) {
       acc[v] = kPhase == 1 && fresh ? V::zero() : V::load(source + unit + v * V::kLanes);
       if (from_above) {
         const index at = unit + v * V::kLanes;
@@ -245,11 +260,9 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       input_gradient_by_gate();
       return;
     }
-    const index columns = Shape::column_panels(features_);
-    const bool narrow = features_ - (columns - 1) * Shape::kColumns <= V::kLanes;
-    input_gradient_columns<4>({0, columns - narrow});
-    // Few features are left: the other three vectors would be empty.
-    if (narrow) input_gradient_columns<1>({columns - 1, columns});
+    for_widths({0, Shape::column_panels(features_)}, features_, [&](auto vectors, Share columns) {
+      input_gradient_columns<decltype(vectors)::value>(columns);
+    });
   }
 
   /// dx of panels of features of which the first `kVectors` vectors hold any.
