@@ -163,7 +163,8 @@ class BackwardPass : BackwardProducts<Cell, V> {
   /// The cell on as many places as a W has parts, at the units from `first` on.
   template <class W>
   TIMELOOM_INLINE void differentiate(const Place* at, index first, index step) const noexcept {
-    for (int tile = 0; tile < Shape::kTiles; ++tile) {
+    const index units = Shape::computed_units(units_ - first);
+    for (int tile = 0; tile * V::kLanes < units; ++tile) {
       const index offset = tile * V::kLanes;
       const index count = units_ - first - offset;
       W keep[kMaxAccumulators], old[kMaxStates], d_next[kMaxStates], d_old[kMaxStates], carried[kMaxStates];

@@ -78,6 +78,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       for (index from = 0; from < panels_; from += block) {
         const index to = from + block < panels_ ? from + block : panels_;
         const index distance = row_distance<Scalar>((to - from) * kSegment);
+        const index empty = to == panels_ ? Shape::empty_sums(shared_.sizes) : 0;
         if (gathers) {
           gather_segments<kSegment>(from, to, count, distance, [&](index panel, index i) {
             return d_sums_of_chunk(panel, row_of(begin + i)) + kOffset;
@@ -96,9 +97,10 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
               start(acc[i], first + i, column, from == 0);
             }
             if (gathers) {
-              multiply_add<kRows, 0, kVectors>(acc, left, right, Shape::kColumns, (to - from) * kSegment);
+              multiply_add<kRows, 0, kVectors>(acc, left, right, Shape::kColumns,
+                                               (to - from) * kSegment - empty);
             } else {
-              multiply_segments(acc, left, right, kSegment, to - from);
+              multiply_segments(acc, left, right, kSegment, to - from, empty);
             }
             for (int i = 0; i < kRows; ++i) finish(acc[i], first + i, column);
           });
@@ -147,7 +149,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       TIMELOOM_UNROLL
       for (int p = 0; p < kPanels; ++p) start_of_chain<kPhase>(acc[p][0], row, step, column + p, true);
       multiply_add_panels<0, 4>(acc, left, weights + column * distance, distance, Shape::kColumns,
-                                panels_ * kSegment);
+                                panels_ * kSegment - Shape::empty_sums(shared_.sizes));
       TIMELOOM_UNROLL
       for (int p = 0; p < kPanels; ++p) {
         TIMELOOM_UNROLL
@@ -221,14 +223,17 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
     }
   }
 
-  /// acc += left times weights over `segments` panels of d sums, `length` elements of each.
+  /// acc += left times weights over `segments` panels of d sums, `length` elements of each and `empty` less
+  /// of the last.
   template <int kRows, int kVectors>
   TIMELOOM_INLINE void multiply_segments(V (&acc)[kRows][kVectors], const Scalar* (&left)[kRows],
-                                         const Scalar* weights, index length, index segments) const noexcept {
+                                         const Scalar* weights, index length, index segments,
+                                         index empty) const noexcept {
     for (index segment = 0; segment < segments; ++segment) {
       const Scalar* at[kRows];
       for (int i = 0; i < kRows; ++i) at[i] = left[i] + segment * panel_stride_;
-      multiply_add<kRows, 0, kVectors>(acc, at, weights, Shape::kColumns, length);
+      multiply_add<kRows, 0, kVectors>(acc, at, weights, Shape::kColumns,
+                                       segment + 1 == segments ? length - empty : length);
       weights += length * Shape::kColumns;
     }
   }

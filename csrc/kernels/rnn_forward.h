@@ -50,18 +50,21 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
     }
     Scalar sums[kWaitingRows * Shape::kWidth];
     share_items(panels_, {}, [&](index panel) {
-      for (index done = 0; done < all; done += kWaitingRows) {
-        const index waiting = all - done < kWaitingRows ? all - done : kWaitingRows;
-        for (index begin = 0; begin == 0 || begin < units_; begin += block) {
-          const index end = begin + block < units_ ? begin + block : units_;
-          for_row_tiles<Shape::kRows>(waiting, [&](auto rows, index first) {
-            constexpr int kRows = decltype(rows)::value;
-            this->template step_tile<kPhase, kRows>(panel, step, done + first, begin, end,
-                                                    sums + first * Shape::kWidth);
-          });
+      Shape::with_vectors(units_ - panel * Shape::kUnits, [&](auto vectors) {
+        constexpr int kVectors = decltype(vectors)::value;
+        for (index done = 0; done < all; done += kWaitingRows) {
+          const index waiting = all - done < kWaitingRows ? all - done : kWaitingRows;
+          for (index begin = 0; begin == 0 || begin < units_; begin += block) {
+            const index end = begin + block < units_ ? begin + block : units_;
+            for_row_tiles<tile_rows<V>(kVectors)>(waiting, [&](auto rows, index first) {
+              constexpr int kRows = decltype(rows)::value;
+              this->template step_tile<kPhase, kRows, kVectors>(panel, step, done + first, begin, end,
+                                                                sums + first * Shape::kWidth);
+            });
+          }
+          this->template finish<kPhase>(panel, step, done, waiting, sums);
         }
-        this->template finish<kPhase>(panel, step, done, waiting, sums);
-      }
+      });
     });
   }
 
@@ -82,7 +85,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
           constexpr int kPanels = decltype(panels)::value;
           for (index begin = 0; begin == 0 || begin < units_; begin += block) {
             const index end = begin + block < units_ ? begin + block : units_;
-            this->template step_tile<kPhase, 1, kPanels>(panel, step, 0, begin, end, sums);
+            this->template step_tile<kPhase, 1, Shape::kVectors, kPanels>(panel, step, 0, begin, end, sums);
           }
           this->expect_pair(back ? pair - 1 : pair + 1, step);
           if constexpr (kPanels == 2) {

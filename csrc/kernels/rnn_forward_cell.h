@@ -149,7 +149,8 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
   template <class W>
   TIMELOOM_INLINE void begin_places(const Place* at, index step, Scalar* sums, Wishes wishes) const noexcept {
     static_assert(Cell::kWaiting <= Shape::kAccumulators, "what waits takes the place of the sums");
-    for (index offset = 0; offset < Shape::kUnits; offset += V::kLanes) {
+    const index units = Shape::computed_units(at->count);
+    for (index offset = 0; offset < units; offset += V::kLanes) {
       W sum[kMaxAccumulators], old[kMaxStates], next[kMaxStates], keep[kMaxAccumulators];
       W waiting[kMaxAccumulators];
       load_values<Shape::kAccumulators>(sums + offset, sum);
@@ -175,7 +176,8 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
   TIMELOOM_INLINE void finish_places(const Place* at, index step, const Scalar* values,
                                      Wishes wishes) const noexcept {
     static_assert(Cell::kInfo.states == 1 || Cell::kWaiting > 0, "the first part stores all states but one");
-    for (index offset = 0; offset < Shape::kUnits; offset += V::kLanes) {
+    const index units = Shape::computed_units(at->count);
+    for (index offset = 0; offset < units; offset += V::kLanes) {
       W value[kMaxAccumulators], next[kMaxStates], keep[kMaxAccumulators];
       load_values<(Cell::kWaiting > 0 ? Cell::kWaiting : Shape::kAccumulators)>(values + offset, value);
       const W old[1] = {

@@ -120,43 +120,46 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     index total = 0;
     for (index step = begin; step < end; ++step) total += own_rows(step);
     share_items(panels_, {}, [&](index panel) {
-      index step = begin, k = 0;
-      for_row_tiles<Shape::kRows>(total, [&](auto rows, index) {
-        constexpr int kRows = decltype(rows)::value;
-        const Scalar* x[kRows];
-        Scalar* target[kRows];
-        for (int i = 0; i < kRows; ++i) {
-          for (; k == own_rows(step); k = 0) ++step;
-          const index row = own_.row(k++);
-          x[i] = taken_input(0, row, step);
-          target[i] = accumulators(panel, row, step);
-        }
-        project_tile<kRows>(panel, x, target);
+      Shape::with_vectors(units_ - panel * Shape::kUnits, [&](auto vectors) {
+        constexpr int kVectors = decltype(vectors)::value;
+        index step = begin, k = 0;
+        for_row_tiles<tile_rows<V>(kVectors)>(total, [&](auto rows, index) {
+          constexpr int kRows = decltype(rows)::value;
+          const Scalar* x[kRows];
+          Scalar* target[kRows];
+          for (int i = 0; i < kRows; ++i) {
+            for (; k == own_rows(step); k = 0) ++step;
+            const index row = own_.row(k++);
+            x[i] = taken_input(0, row, step);
+            target[i] = accumulators(panel, row, step);
+          }
+          project_tile<kRows, kVectors>(panel, x, target);
+        });
       });
     });
   }
 
-  template <int kRows>
+  template <int kRows, int kVectors>
   TIMELOOM_NOINLINE void project_tile(index panel, const Scalar* const (&x)[kRows],
                                       Scalar* const (&target)[kRows]) const noexcept {
-    V acc[kRows][Shape::kVectors];
-    start_from_bias<kRows, 0, Shape::kVectors>(acc, bias_of(panel));
-    multiply_add<kRows, Shape::kInputBegin, Shape::kInputEnd>(acc, x, input_weights(panel),
-                                                              Shape::kInputWidth, features_);
-    store_accumulators<kRows, 0, Shape::kVectors>(acc, target);
+    V acc[kRows][kVectors];
+    start_from_bias<0, kVectors>(acc, bias_of(panel));
+    multiply_add<kRows, Shape::kInputBegin, least(Shape::kInputEnd, kVectors)>(acc, x, input_weights(panel),
+                                                                               Shape::kInputWidth, features_);
+    store_accumulators<0, kVectors>(acc, target);
   }
 
   /// The sums of one tile of one step over units [begin, end), from `panel` on: into `sums` [panels, rows,
   /// width] after the last block, else stored for the next one. `first` counts own rows.
-  template <int kPhase, int kRows, int kPanels = 1>
+  template <int kPhase, int kRows, int kVectors, int kPanels = 1>
   TIMELOOM_NOINLINE void step_tile(index panel, index step, index first, index begin, index end,
                                    Scalar* sums) const noexcept {
     constexpr int kBegin = Shape::phase_begin(kPhase);
-    constexpr int kEnd = Shape::phase_end(kPhase);
+    constexpr int kEnd = least(Shape::phase_end(kPhase), kVectors);
     constexpr int kInputBegin = Shape::kInputBegin > kBegin ? Shape::kInputBegin : kBegin;
-    constexpr int kInputEnd = Shape::kInputEnd < kEnd ? Shape::kInputEnd : kEnd;
+    constexpr int kInputEnd = least(Shape::kInputEnd, kEnd);
     const Scalar* left[kRows];
-    V acc[kPanels][kRows][Shape::kVectors];
+    V acc[kPanels][kRows][kVectors];
     if (begin > 0 || shared_.path.separate) {
       TIMELOOM_UNROLL
       for (int p = 0; p < kPanels; ++p) {
@@ -168,7 +171,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       }
     } else {
       TIMELOOM_UNROLL
-      for (int p = 0; p < kPanels; ++p) start_from_bias<kRows, kBegin, kEnd>(acc[p], bias_of(panel + p));
+      for (int p = 0; p < kPanels; ++p) start_from_bias<kBegin, kEnd>(acc[p], bias_of(panel + p));
       for (int i = 0; i < kRows; ++i) left[i] = taken_input(0, own_.row(first + i), step);
       multiply_add_panels<kInputBegin, kInputEnd>(
           acc, left, input_weights(panel) + (kInputBegin - Shape::kInputBegin) * V::kLanes,
@@ -178,7 +181,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       const index row = own_.row(first + i);
       left[i] = (kPhase == 0 ? taken_state(0, row, step) : operand(row, step)) + begin;
     }
-    multiply_add_panels<Shape::state_begin(kPhase), Shape::state_end(kPhase)>(
+    multiply_add_panels<Shape::state_begin(kPhase), least(Shape::state_end(kPhase), kVectors)>(
         acc, left,
         forward_.packed + Shape::state_offset(shared_.sizes, kPhase, panel) +
             begin * Shape::state_width(kPhase),
@@ -190,7 +193,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
         target[i] = end == units_ ? sums + (p * kRows + i) * Shape::kWidth
                                   : accumulators(panel + p, own_.row(first + i), step);
       }
-      store_accumulators<kRows, kBegin, kEnd>(acc[p], target);
+      store_accumulators<kBegin, kEnd>(acc[p], target);
     }
   }
 
@@ -274,8 +277,10 @@ class ForwardProducts : protected RnnRows<Cell, V> {
            (accumulator * Shape::kTiles + v % Shape::kTiles) * V::kLanes;
   }
 
-  template <int kRows, int kBegin, int kEnd>
-  TIMELOOM_INLINE static void start_from_bias(V (&acc)[kRows][Shape::kVectors], const Scalar* bias) noexcept {
+  static constexpr int least(int a, int b) { return a < b ? a : b; }
+
+  template <int kBegin, int kEnd, int kRows, int kVectors>
+  TIMELOOM_INLINE static void start_from_bias(V (&acc)[kRows][kVectors], const Scalar* bias) noexcept {
     TIMELOOM_UNROLL
     for (int v = kBegin; v < kEnd; ++v) {
       const V start = V::load(bias + v * V::kLanes);
@@ -284,8 +289,8 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     }
   }
 
-  template <int kRows, int kBegin, int kEnd>
-  TIMELOOM_INLINE static void store_accumulators(const V (&acc)[kRows][Shape::kVectors],
+  template <int kBegin, int kEnd, int kRows, int kVectors>
+  TIMELOOM_INLINE static void store_accumulators(const V (&acc)[kRows][kVectors],
                                                  Scalar* const (&target)[kRows]) noexcept {
     TIMELOOM_UNROLL
     for (int i = 0; i < kRows; ++i) {

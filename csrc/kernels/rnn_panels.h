@@ -2,7 +2,7 @@
 //
 // A panel is a group of units whose accumulators fill a register tile: [accumulator][tile of units][L]. Four
 // vectors wide for LSTM and GRU (one tile of L units) and for SimpleRNN (four tiles). Units past the last one
-// are zeros.
+// are zeros. Where a panel is one accumulator they may fill whole vectors: those nobody computes.
 #pragma once
 
 #include "kernels/tile.h"
@@ -42,6 +42,18 @@ struct Panel {
   static constexpr int phase_end(int phase) { return kPhases == 2 && phase == 0 ? state_begin(1) : kVectors; }
 
   static index panels(const RnnSizes& sizes) { return (sizes.units + kUnits - 1) / kUnits; }
+  /// Units of a panel that are computed, `left` being those from its first on.
+  static index computed_units(index left) { return kAccumulators == 1 && left < kUnits ? left : kUnits; }
+  /// Calls function(Constant<vectors>) with the vectors of such a panel that are computed.
+  template <class Function>
+  TIMELOOM_INLINE static void with_vectors(index left, Function&& function) noexcept {
+    constexpr int kLeast = kAccumulators == 1 ? 1 : kVectors;
+    with_rows<kVectors, kLeast>((computed_units(left) * kAccumulators + kLanes - 1) / kLanes, function);
+  }
+  /// Sums at the end of the last panel that nobody computes.
+  static index empty_sums(const RnnSizes& sizes) {
+    return kAccumulators == 1 ? panels(sizes) * kUnits - sizes.units : 0;
+  }
   static index padded_units(const RnnSizes& sizes) {
     return (panels(sizes) * kUnits + kColumns - 1) / kColumns * kColumns;
   }

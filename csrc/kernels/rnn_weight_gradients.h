@@ -55,21 +55,36 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
     }
   }
 
-  /// result[columns, gates * U] += rows^T d sums for vectors [begin, end) of every panel.
+  /// result[columns, gates * U] += rows^T d sums for vectors [begin, end) of every panel, or those of them
+  /// that are computed.
   template <int kBegin, int kEnd>
   void outer(const Scalar* rows, index distance, index columns, Scalar* result, int gates,
              const int* gate_of) noexcept {
     if constexpr (kEnd > kBegin) {
-      const index units = units_;
-      outer_product<kEnd - kBegin, V>(
-          rows, distance, columns, backward_.d_accumulators + kBegin * V::kLanes, panel_stride_,
-          Shape::kWidth, panels_, count_, scratch(), worker_, [=](index panel, index column, int v) {
-            const int accumulator = (kBegin + v) / Shape::kTiles;
-            const index unit = panel * Shape::kUnits + (kBegin + v) % Shape::kTiles * V::kLanes;
-            return Lanes<Scalar>{result + column * gates * units + gate_of[accumulator] * units + unit,
-                                 units - unit};
-          });
+      const bool narrow = Shape::empty_sums(shared_.sizes) >= V::kLanes;
+      outer_of_panels<kBegin, kEnd>({0, panels_ - narrow}, rows, distance, columns, result, gates, gate_of);
+      if (!narrow) return;
+      Shape::with_vectors(units_ - (panels_ - 1) * Shape::kUnits, [&](auto vectors) {
+        constexpr int kComputed = decltype(vectors)::value;
+        outer_of_panels < kBegin, kComputed<kEnd ? kComputed : kEnd>({panels_ - 1, panels_}, rows, distance,
+                                                                     columns, result, gates, gate_of);
+      });
     }
+  }
+
+  template <int kBegin, int kEnd>
+  void outer_of_panels(Share panels, const Scalar* rows, index distance, index columns, Scalar* result,
+                       int gates, const int* gate_of) noexcept {
+    const index units = units_;
+    outer_product<kEnd - kBegin, V>(
+        rows, distance, columns, d_sums_of_chunk(panels.begin, 0) + kBegin * V::kLanes, panel_stride_,
+        Shape::kWidth, panels.end - panels.begin, count_, scratch(), worker_,
+        [=](index at, index column, int v) {
+          const int accumulator = (kBegin + v) / Shape::kTiles;
+          const index unit = (panels.begin + at) * Shape::kUnits + (kBegin + v) % Shape::kTiles * V::kLanes;
+          return Lanes<Scalar>{result + column * gates * units + gate_of[accumulator] * units + unit,
+                               units - unit};
+        });
   }
 
   /// The same for one accumulator of the gate panels.
@@ -87,7 +102,8 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
   void bias_gradient() noexcept {
     constexpr int row_gates =
         Cell::kInfo.input_gates > Cell::kInfo.state_gates ? Cell::kInfo.input_gates : Cell::kInfo.state_gates;
-    const Share share = share_of(panels_ * Shape::kVectors, worker_);
+    const Share share =
+        share_of(panels_ * Shape::kVectors - Shape::empty_sums(shared_.sizes) / V::kLanes, worker_);
     for (index item = share.begin; item < share.end; ++item) {
       const index panel = item / Shape::kVectors;
       const int v = static_cast<int>(item % Shape::kVectors);

@@ -173,13 +173,12 @@ struct Constant {
   static constexpr int value = kValue;
 };
 
-/// Calls function(Constant<rows>) for rows in 1 .. kMost: turns a row count into one known when compiling.
-
-template <int kMost, class Function>
+/// Calls function(Constant<rows>) for rows in kLeast .. kMost: turns a count into one known when compiling.
+template <int kMost, int kLeast = 1, class Function>
 TIMELOOM_INLINE void with_rows(index rows, Function&& function) noexcept {
-  if constexpr (kMost > 1) {
+  if constexpr (kMost > kLeast) {
     if (rows < kMost) {
-      with_rows<kMost - 1>(rows, function);
+      with_rows<kMost - 1, kLeast>(rows, function);
       return;
     }
   }
