@@ -43,7 +43,8 @@ int threads_for(double seconds) {
 int shares_for(int threads, double seconds, index rows) {
   if (threads == 1) return 1;
   const double fed = std::min(seconds / kLeastPiece, static_cast<double>(rows / kRowsOfShare));
-  return static_cast<int>(std::clamp<double>(fed, threads, kSharesOfThread * threads));
+  // As many for each: five shares on two equal cores take as long as six.
+  return threads * static_cast<int>(std::clamp<double>(fed / threads, 1, kSharesOfThread));
 }
 
 RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index element_bytes, bool backward,
