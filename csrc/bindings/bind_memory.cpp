@@ -82,7 +82,8 @@ const RnnKernels<Scalar>& kernels_of_cell(const std::string& name) {
 std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& cell_name,
                                                            const std::string& dtype, index batch,
                                                            index timesteps, RecurrentTraits traits,
-                                                           bool return_sequences, bool keep, bool initial) {
+                                                           bool return_sequences, bool keep, bool initial,
+                                                           bool alone) {
   if (batch < 0 || timesteps < 1 || traits.features < 1 || traits.units < 1) {
     refuse("batch, timesteps, features, units", "positive sizes",
            shape_text(std::vector<index>{batch, timesteps, traits.features, traits.units}));
@@ -95,7 +96,9 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
     const RnnSizes sizes{batch, rows.steps(), traits.features, traits.units};
     const bool by_gate = traits.input_dropout || traits.recurrent_dropout;
     const auto plan = [&](bool backward) {
-      return plan_rnn(info, sizes, rows.total(), sizeof(Scalar), backward, by_gate, {});
+      PlanRequest request;
+      request.threads = alone;
+      return plan_rnn(info, sizes, rows.total(), sizeof(Scalar), backward, by_gate, request);
     };
     RnnLayout layout{};
     cell.layout(sizes, by_gate, layout);
@@ -128,6 +131,16 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
       backward.add("gathered operands", wanted.operand_rows);
     }
     return std::make_pair(std::move(forward.list), std::move(backward.list));
+  });
+}
+
+/// Whether two calls of these sizes run side by side.
+bool rnn_pays_alone(const std::string& cell_name, const std::string& dtype, index batch, index timesteps,
+                    index features, index units, bool backward) {
+  return with_scalar(checked_type(dtype), [&](auto scalar) {
+    const CellInfo& info = *kernels_of_cell<decltype(scalar)>(cell_name).info;
+    const RnnSizes sizes{batch, timesteps, features, units};
+    return plan_rnn(info, sizes, batch * timesteps, sizeof(scalar), backward, false, {}).alone_pays;
   });
 }
 
@@ -176,18 +189,21 @@ void bind_memory(py::module_& module) {
       "rnn_memory",
       [](const std::string& cell, const std::string& dtype, index batch, index timesteps, index features,
          index units, const std::string& activation, bool return_sequences, bool keep, bool initial,
-         bool zoned, bool input_dropout, bool recurrent_dropout) {
+         bool zoned, bool input_dropout, bool recurrent_dropout, bool alone) {
         return rnn_memory(cell, dtype, batch, timesteps,
                           {features, units, checked_activation(activation, "activation"), zoned,
                            input_dropout, recurrent_dropout},
-                          return_sequences, keep, initial);
+                          return_sequences, keep, initial, alone);
       },
       py::arg("cell"), py::arg("dtype"), py::arg("batch"), py::arg("timesteps"), py::arg("features"),
       py::arg("units"), py::arg("activation"), py::arg("return_sequences"), py::arg("keep"), py::kw_only(),
       py::arg("initial") = false, py::arg("zoned") = false, py::arg("input_dropout") = false,
-      py::arg("recurrent_dropout") = false,
+      py::arg("recurrent_dropout") = false, py::arg("alone") = false,
       "What rnn_forward and rnn_backward take from the pool, in this order: two lists of (name, bytes, "
-      "whether it is kept for backward).");
+      "whether it is kept for backward). `alone`: on one thread, beside another call.");
+  module.def("rnn_pays_alone", &rnn_pays_alone, py::arg("cell"), py::arg("dtype"), py::arg("batch"),
+             py::arg("timesteps"), py::arg("features"), py::arg("units"), py::arg("backward"),
+             "Whether two such calls of rnn_forward or rnn_backward run side by side, a thread each.");
   module.def("matmul_memory", &matmul_memory, py::arg("rows"), py::arg("depth"), py::arg("cols"),
              py::arg("dtype"), py::arg("transpose_a") = false, "As rnn_memory, of matmul.");
 }

@@ -24,24 +24,43 @@ struct Signature {
   /// Puts borrowed references into `values`, null for what was not given. TypeError for a call that does not
   /// fit. Needs the GIL.
   void read(PyObject* const* arguments, Py_ssize_t count, PyObject* keywords, PyObject* (&values)[kCount]) {
+    take(arguments, count, values);
+    const Py_ssize_t named = keywords ? PyTuple_GET_SIZE(keywords) : 0;
+    for (Py_ssize_t i = 0; i < named; ++i) {
+      put(PyTuple_GET_ITEM(keywords, i), arguments[count + i], values);
+    }
+    check(values);
+  }
+
+  /// The same for arguments in a tuple and a dict.
+  void read(const py::tuple& arguments, const py::dict& keywords, PyObject* (&values)[kCount]) {
+    take(&PyTuple_GET_ITEM(arguments.ptr(), 0), PyTuple_GET_SIZE(arguments.ptr()), values);
+    for (const auto& [name, value] : keywords) put(name.ptr(), value.ptr(), values);
+    check(values);
+  }
+
+ private:
+  void take(PyObject* const* arguments, Py_ssize_t count, PyObject* (&values)[kCount]) const {
     const auto given = static_cast<std::size_t>(count);
     if (given > positional) {
       throw py::type_error(std::string(function) + ": expected at most " + std::to_string(positional) +
                            " positional arguments, got " + std::to_string(given));
     }
     for (std::size_t i = 0; i < given; ++i) values[i] = arguments[i];
-    const Py_ssize_t named = keywords ? PyTuple_GET_SIZE(keywords) : 0;
-    for (Py_ssize_t i = 0; i < named; ++i) {
-      const std::size_t place = place_of(PyTuple_GET_ITEM(keywords, i));
-      if (values[place]) throw py::type_error(std::string(names[place]) + ": expected one value, got two");
-      values[place] = arguments[count + i];
-    }
+  }
+
+  void put(PyObject* keyword, PyObject* value, PyObject* (&values)[kCount]) {
+    const std::size_t place = place_of(keyword);
+    if (values[place]) throw py::type_error(std::string(names[place]) + ": expected one value, got two");
+    values[place] = value;
+  }
+
+  void check(PyObject* const (&values)[kCount]) const {
     for (std::size_t i = 0; i < required; ++i) {
       if (!values[i]) throw py::type_error(std::string(names[i]) + ": expected a value, got none");
     }
   }
 
- private:
   std::size_t place_of(PyObject* keyword) {
     if (!interned[0]) {
       for (std::size_t i = 0; i < kCount; ++i) interned[i] = PyUnicode_InternFromString(names[i]);

@@ -1,5 +1,6 @@
 // What a recurrent call may hold beside weights: masks, lengths, zoneout; checked, and copied where the
-// kernels rely on it. Belongs here: RnnCache and these checks. Does not: the calls themselves (bind_rnn.cpp).
+// kernels rely on it. Belongs here: RnnCache and these checks. Does not: the calls themselves
+// (forward_call.h, backward_call.h).
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "bindings/checks.h"
+#include "bindings/fast_call.h"
 #include "bindings/packed_weights.h"
 #include "runtime/recurrent.h"
 
@@ -46,6 +48,22 @@ struct RnnCache {
 
   void hold(py::object array) { arrays[array_count++] = std::move(array); }
 };
+
+/// What a caller forces of the plan.
+inline PlanRequest checked_request(PyObject* threads, PyObject* path, PyObject* state_block) {
+  const auto block = static_cast<index>(checked_integer(state_block, "_k_block"));
+  if (block < 0) refuse("_k_block", "0 (the default) or a positive integer", std::to_string(block));
+  return {checked_thread_count(checked_integer(threads, "_threads"), "_threads"),
+          std::string(path ? checked_text(path, "_path") : std::string_view()), block};
+}
+
+/// Nanoseconds of a call over `rows` rows of inputs on one thread, roughly.
+template <class Scalar>
+double work_of(const RecurrentCall<Scalar>& call, index rows) {
+  const CellInfo& info = *call.cell->info;
+  return static_cast<double>(rows) * static_cast<double>(call.units) *
+         static_cast<double>(info.input_gates * call.features + info.state_gates * call.units) / 30.0;
+}
 
 inline py::array shaped_array(py::handle object, std::string_view argument, ElementType type,
                               std::initializer_list<index> shape, bool copies = false) {

@@ -2,6 +2,7 @@
 /// Kernels see a Worker.
 #pragma once
 
+#include <exception>
 #include <type_traits>
 
 #include "base/worker.h"
@@ -50,6 +51,26 @@ int run_together(const Crew& crew, Function&& function) {
       crew, true,
       [](void* context, const Worker& worker) noexcept { (*static_cast<Callable*>(context))(worker); },
       const_cast<void*>(static_cast<const void*>(&function)));
+}
+
+/// Runs f() and g() on a thread each if there are two; what one of them throws comes when both are done.
+template <typename First, typename Second>
+void run_side_by_side(First&& first, Second&& second) {
+  std::exception_ptr errors[2];
+  Crew crew;
+  crew.threads = 2;
+  run_shares(crew, [&](const Worker& worker) noexcept {
+    for (int which = worker.index; which < 2; which += worker.count) {
+      try {
+        which == 0 ? first() : second();
+      } catch (...) {
+        errors[which] = std::current_exception();
+      }
+    }
+  });
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
 }
 
 }  // namespace timeloom

@@ -152,8 +152,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   const index batch = rows.batch();
   const index units = call.units;
   const RnnSizes sizes{batch, rows.steps(), call.features, units};
-  const RnnPlan plan =
-      plan_rnn(info, sizes, rows.total(), sizeof(Scalar), false, has_operands_by_gate(call), request);
+  const RnnPlan plan = plan_of(call, rows.steps(), rows.total(), false, request);
   RnnLayout layout{};
   call.cell->layout(sizes, plan.path.by_gate, layout);
 
@@ -259,8 +258,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   const index batch = rows.batch();
   const index units = call.units;
   const RnnSizes sizes{batch, rows.steps(), call.features, units};
-  const RnnPlan plan =
-      plan_rnn(info, sizes, rows.total(), sizeof(Scalar), true, has_operands_by_gate(call), request);
+  const RnnPlan plan = plan_of(call, rows.steps(), rows.total(), true, request);
   RnnLayout layout{};
   call.cell->layout(sizes, plan.path.by_gate, layout);
 

@@ -38,6 +38,15 @@ bool has_operands_by_gate(const RecurrentCall<Scalar>& call) {
   return call.input_dropout || call.recurrent_dropout;
 }
 
+/// How a call over `rows` rows in `steps` steps is divided.
+template <typename Scalar>
+RnnPlan plan_of(const RecurrentCall<Scalar>& call, index steps, index rows, bool backward,
+                const PlanRequest& request) {
+  const RnnSizes sizes{call.timesteps.batch, steps, call.features, call.units};
+  return plan_rnn(*call.cell->info, sizes, rows, sizeof(Scalar), backward, has_operands_by_gate(call),
+                  request);
+}
+
 /// Packed weights of a call before, or where those of this call are to stay. Both null: they are packed and
 /// given back with the workspace.
 template <typename Scalar>

@@ -89,12 +89,23 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
   if (!plan.path.unit_slices && weight_bytes <= kCacheBytes) {
     plan.crew.shares = shares_for(plan.crew.threads, seconds, sizes.batch);
   }
+  // Two threads do best without a meeting, but for shares that even out a slow core and for weights that the
+  // cores read together. More of them would be left with nothing to do.
+  const bool divides_well =
+      plan.crew.shares > plan.crew.threads || (!backward && weight_bytes >= 4 * kCacheBytes);
+  plan.alone_pays = limit > 1 && seconds >= kLeastShare &&
+                    (plan.crew.threads == 1 || (plan.crew.threads == 2 && !divides_well));
   plan.path.by_gate = by_gate;
   if (by_gate) plan.path.separate = false;
   if (request.state_block > 0) {
     plan.path.state_block = std::min(request.state_block, std::max<index>(sizes.units, 1));
   }
   return plan;
+}
+
+bool side_by_side(const RnnPlan& one, const RnnPlan& other) {
+  const auto [lesser, greater] = std::minmax(one.crew.seconds, other.crew.seconds);
+  return one.alone_pays && other.alone_pays && greater < 2 * lesser;
 }
 
 }  // namespace timeloom

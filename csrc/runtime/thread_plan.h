@@ -20,6 +20,7 @@ struct PlanRequest {
 struct RnnPlan {
   Crew crew;
   RnnPath path;
+  bool alone_pays = false;  // of two such calls each is best left to a thread of its own
 };
 
 /// Names that PlanRequest::path takes.
@@ -36,5 +37,8 @@ int shares_for(int threads, double seconds, index rows);
 /// own. Throws std::invalid_argument for a request that makes no sense.
 RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index element_bytes, bool backward,
                  bool by_gate, const PlanRequest& request);
+
+/// Whether two calls are sooner done side by side, a thread each, than one after the other on all threads.
+bool side_by_side(const RnnPlan& one, const RnnPlan& other);
 
 }  // namespace timeloom

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['PackedWeights', 'PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'dropout', 'embedding', 'embedding_gradient', 'exp', 'fma_chains', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'loss_gradient', 'loss_sum', 'loss_values', 'matmul', 'matmul_memory', 'rmsprop_update', 'rnn_backward', 'rnn_cells', 'rnn_forward', 'rnn_memory', 'rnn_paths', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
+__all__: list[str] = ['PackedWeights', 'PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'dropout', 'embedding', 'embedding_gradient', 'exp', 'fma_chains', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'loss_gradient', 'loss_sum', 'loss_values', 'matmul', 'matmul_memory', 'rmsprop_update', 'rnn_backward', 'rnn_backward_both', 'rnn_cells', 'rnn_forward', 'rnn_forward_both', 'rnn_memory', 'rnn_paths', 'rnn_pays_alone', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
 class RnnCache:
     """
     What rnn_forward keeps for rnn_backward. Opaque and read only.
@@ -180,6 +180,10 @@ def rnn_backward(cache: RnnCache, d_outputs: typing.Any, d_states: typing.Any, n
     """
     Gradients of rnn_forward: (d_inputs or None, d_kernel, d_recurrent_kernel, d_bias or None, d_initial_states). With `copies` arrays of another layout are copied, else refused.
     """
+def rnn_backward_both(first: tuple, second: tuple, *, _side_by_side: typing.Any = None) -> typing.Any:
+    """
+    As rnn_forward_both, of two calls of rnn_backward, given by their arguments.
+    """
 def rnn_cells() -> dict:
     """
     The list of cells: name -> input_gates, state_gates, states, bias_rows, activation, recurrent_activation.
@@ -188,13 +192,21 @@ def rnn_forward(cell: str, inputs: typing.Any, kernel: typing.Any, recurrent_ker
     """
     Runs a cell over inputs [B, T, F], or over packed ones [sum(lengths), F]. Returns (outputs [B, T, U], [sum(lengths), U] or [B, U], final states, cache or None). With `weights` they are packed once for all calls until it is closed; with `copies` arrays of another layout are copied, else refused.
     """
-def rnn_memory(cell: str, dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, timesteps: typing.SupportsInt | typing.SupportsIndex, features: typing.SupportsInt | typing.SupportsIndex, units: typing.SupportsInt | typing.SupportsIndex, activation: str, return_sequences: bool, keep: bool, *, initial: bool = False, zoned: bool = False, input_dropout: bool = False, recurrent_dropout: bool = False) -> tuple[list[tuple[str, int, bool]], list[tuple[str, int, bool]]]:
+def rnn_forward_both(first: tuple, first_options: dict, second: tuple, second_options: dict, *, _side_by_side: typing.Any = None) -> typing.Any:
     """
-    What rnn_forward and rnn_backward take from the pool, in this order: two lists of (name, bytes, whether it is kept for backward).
+    The results of two calls of rnn_forward, given by their arguments and those by name: side by side, a thread each, where that is sooner.
+    """
+def rnn_memory(cell: str, dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, timesteps: typing.SupportsInt | typing.SupportsIndex, features: typing.SupportsInt | typing.SupportsIndex, units: typing.SupportsInt | typing.SupportsIndex, activation: str, return_sequences: bool, keep: bool, *, initial: bool = False, zoned: bool = False, input_dropout: bool = False, recurrent_dropout: bool = False, alone: bool = False) -> tuple[list[tuple[str, int, bool]], list[tuple[str, int, bool]]]:
+    """
+    What rnn_forward and rnn_backward take from the pool, in this order: two lists of (name, bytes, whether it is kept for backward). `alone`: on one thread, beside another call.
     """
 def rnn_paths() -> list[str]:
     """
     Names that _path takes.
+    """
+def rnn_pays_alone(cell: str, dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, timesteps: typing.SupportsInt | typing.SupportsIndex, features: typing.SupportsInt | typing.SupportsIndex, units: typing.SupportsInt | typing.SupportsIndex, backward: bool) -> bool:
+    """
+    Whether two such calls of rnn_forward or rnn_backward run side by side, a thread each.
     """
 def scale(gradients: collections.abc.Sequence, factors: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> None:
     """

@@ -363,4 +363,29 @@ inline bool late_worker_holds_up_nobody(int threads) {
   return std::all_of(times.begin(), times.end(), [=](const auto& count) { return count == expected; });
 }
 
+/// Whether both of two functions run though they throw, and the caller gets the error of the first that did.
+inline bool errors_of_two_sides_arrive() {
+  std::atomic<int> runs{0};
+  const auto fine = [&] { ++runs; };
+  const auto failing = [&](const char* text) {
+    return [&runs, text] {
+      ++runs;
+      throw std::runtime_error(text);
+    };
+  };
+  std::string told;
+  const auto note = [&](auto&& first, auto&& second) {
+    try {
+      run_side_by_side(first, second);
+    } catch (const std::runtime_error& error) {
+      told += error.what();
+    }
+  };
+  note(fine, fine);
+  note(failing("1"), fine);
+  note(fine, failing("2"));
+  note(failing("3"), failing("4"));
+  return runs == 8 && told == "123";
+}
+
 }  // namespace timeloom

@@ -112,9 +112,9 @@ def by_name(outputs, states, gradients=None) -> dict[str, np.ndarray]:
     return named
 
 
-def kernel_forward(arguments, keep=True, **private):
-    """Call _core.rnn_forward with the arguments of recurrent.forward; returns (outputs, states, cache)."""
-    return _core.rnn_forward(
+def forward_arguments(arguments, keep=True) -> tuple[tuple, dict]:
+    """The arguments of recurrent.forward as _core.rnn_forward takes them, without names and with."""
+    in_order = (
         arguments["cell"],
         arguments["inputs"],
         arguments["kernel"],
@@ -126,9 +126,14 @@ def kernel_forward(arguments, keep=True, **private):
         arguments["go_backwards"],
         arguments["return_sequences"],
         keep,
-        **{name: arguments[name] for name in OPTIONS if name in arguments},
-        **private,
     )
+    return in_order, {name: arguments[name] for name in OPTIONS if name in arguments}
+
+
+def kernel_forward(arguments, keep=True, **private):
+    """Call _core.rnn_forward with the arguments of recurrent.forward; returns (outputs, states, cache)."""
+    in_order, options = forward_arguments(arguments, keep)
+    return _core.rnn_forward(*in_order, **options, **private)
 
 
 def kernel_results(problem: Problem, threads=0, isa="", path="", k_block=0) -> dict[str, np.ndarray]:

@@ -16,15 +16,23 @@ from timeloom.autograd import value
 
 @contextmanager
 def watched_calls():
-    """Collect (inputs, keywords) of every call of ops.recurrent."""
+    """Collect (inputs, keywords) of every call of ops.recurrent, alone or in a pair."""
     calls = []
-    original = ops.recurrent
+    one, pair = ops.recurrent, ops.recurrent_pair
 
-    def spy(cell, inputs, *arguments, **keywords):
-        calls.append((np.array(value(inputs)), keywords))
-        return original(cell, inputs, *arguments, **keywords)
+    def note(**keywords):
+        calls.append((np.array(value(keywords["inputs"])), keywords))
 
-    with mock.patch.object(ops, "recurrent", spy):
+    def spy(**keywords):
+        note(**keywords)
+        return one(**keywords)
+
+    def spy_on_pair(first, second):
+        note(**first)
+        note(**second)
+        return pair(first, second)
+
+    with mock.patch.multiple(ops, recurrent=spy, recurrent_pair=spy_on_pair):
         yield calls
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from timeloom import ops
 from timeloom.layers.base import Layer
-from timeloom.layers.loop import nest_paths, output_size
+from timeloom.layers.loop import nest_paths, output_size, walk_both
 from timeloom.layers.rnn import RNN
 from timeloom.layers.saved import classes_of, restored, saved
 from timeloom.layers.shapes import Shape
@@ -247,20 +247,30 @@ class Bidirectional(Layer):
             return self._run_both(sequences, halves, mask, training)
 
     def _run_both(self, sequences: Any, halves: list[Any], mask: Any, training: bool) -> Any:
-        found = []
+        one, other = layers = self._layers()
         # A layer of ours writes its outputs in the order of time by itself.
-        backward = self.backward_layer
-        ordered = isinstance(backward, RNN) and type(backward).call is RNN.call and backward.go_backwards
-        for layer, states in zip(self._layers(), halves, strict=True):
-            given = {"initial_state": states, "mask": mask}
-            more: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-            if ordered and layer is backward:
-                more["keep_time_order"] = True
-            # The inputs have been checked and both layers built; states are theirs to check.
-            run = layer.run if states is None else layer
-            outputs = run(sequences, training=training, **more)
-            found.append(list(outputs) if self.return_state else [outputs])
-        (first, *states_first), (second, *states_second) = found
+        ordered = _is_ours(other) and other.go_backwards
+        if _is_ours(one) and _is_ours(other):
+            first, second = walk_both(
+                (one.cell, *one.prepared(sequences, halves[0], mask, training, False)),
+                (other.cell, *other.prepared(sequences, halves[1], mask, training, ordered)),
+            )
+            results = [one.finished(sequences, *first), other.finished(sequences, *second)]
+            del first, second  # the final states, unless they are asked for
+            for layer, outputs in zip(layers, results, strict=True):
+                layer.note_activity(outputs, None if mask is None else layer.outgoing_mask(sequences, mask))
+        else:
+            results = []
+            for layer, states in zip(layers, halves, strict=True):
+                given = {"initial_state": states, "mask": mask}
+                more = {name: value for name, value in given.items() if value is not None}
+                if ordered and layer is other:
+                    more["keep_time_order"] = True
+                # The inputs have been checked and both layers built; states are theirs to check.
+                run = layer.run if states is None else layer
+                results.append(run(sequences, training=training, **more))
+        parts = [list(outputs) if self.return_state else [outputs] for outputs in results]
+        (first, *states_first), (second, *states_second) = parts
         if self.return_sequences and not ordered:
             second = _turned(second)
         states = (*states_first, *states_second)
@@ -297,6 +307,11 @@ class Bidirectional(Layer):
             if settings.get(name) is not None:
                 settings[name] = restored(settings[name], custom_objects)
         return cls(**settings)
+
+
+def _is_ours(layer: Any) -> bool:
+    """Whether a call of the layer is RNN's."""
+    return isinstance(layer, RNN) and type(layer).call is RNN.call
 
 
 def _turned(outputs: Any) -> Any:

@@ -182,6 +182,11 @@ class RecurrentCell(Layer):
         """Whether `walk` does what `call` does step by step: not if a subclass has a call of its own."""
         return type(self).call is RecurrentCell.call
 
+    @property
+    def is_one_call(self) -> bool:
+        """Whether `walk` is the call of the kernels whose arguments `operation` gives."""
+        return self.walks and type(self).walk is RecurrentCell.walk
+
     # ---- weights ------------------------------------------------------------------------------------------
 
     def bias_shape(self) -> tuple[int, ...]:
@@ -286,45 +291,48 @@ class RecurrentCell(Layer):
         Returns:
             The outputs, and a list of the final states.
         """
-        how = Walk() if how is None else how
+        outputs, finals = ops.recurrent(**self.operation(sequences, states, Walk() if how is None else how))
+        return outputs, list(finals)
+
+    def operation(self, sequences: Any, states: Any, how: Walk) -> dict[str, Any]:
+        """The arguments of ``ops.recurrent`` that `walk` calls, with fresh draws of dropout and zoneout."""
         batch, features = how.batch(sequences), sequences.shape[-1]
         inputs = self._input_multipliers(batch, features) if how.training else None
         recurrent = self._state_multipliers(batch) if how.training else None
-        return self._walk(sequences, states, how, inputs, recurrent)
+        return self._operation(sequences, states, how, inputs, recurrent)
 
-    def _walk(
+    def _operation(
         self,
         sequences: Any,
         states: Any,
         how: Walk,
         inputs: NDArray[Any] | None,
         recurrent: NDArray[Any] | None,
-    ) -> tuple[Any, list[Any]]:
+    ) -> dict[str, Any]:
         if inputs is not None and inputs.ndim == 2:
             sequences = sequences * how.per_step(inputs)
             inputs = None
         zoneout = None
         if any(self._zoneout_rates):
             zoneout = self._zoneout((*sequences.shape[:-1], self.units), how.training)
-        outputs, finals = ops.recurrent(
-            self.kernels,
-            sequences,
-            self.kernel,
-            self.recurrent_kernel,
-            self.bias,
-            states,
-            return_sequences=how.return_sequences,
-            go_backwards=how.go_backwards,
-            mask=how.mask,
-            lengths=how.lengths,
-            zero_output_for_mask=how.zero_output_for_mask,
-            keep_time_order=how.keep_time_order,
-            input_dropout=inputs,
-            recurrent_dropout=recurrent,
-            zoneout=zoneout,
+        return {
+            "cell": self.kernels,
+            "inputs": sequences,
+            "kernel": self.kernel,
+            "recurrent_kernel": self.recurrent_kernel,
+            "bias": self.bias,
+            "initial_state": states,
+            "return_sequences": how.return_sequences,
+            "go_backwards": how.go_backwards,
+            "mask": how.mask,
+            "lengths": how.lengths,
+            "zero_output_for_mask": how.zero_output_for_mask,
+            "keep_time_order": how.keep_time_order,
+            "input_dropout": inputs,
+            "recurrent_dropout": recurrent,
+            "zoneout": zoneout,
             **self._fused,
-        )
-        return outputs, list(finals)
+        }
 
     def __call__(self, inputs: Any, states: Any, *args: Any, **kwargs: Any) -> Any:
         # What a layer or a loop hands in is ready.
@@ -346,8 +354,9 @@ class RecurrentCell(Layer):
         several = isinstance(states, (list, tuple))
         step = inputs[:, None] if isinstance(inputs, np.ndarray) else np.expand_dims(inputs, 1)
         how = Walk(training=bool(training))
-        outputs, finals = self._walk(step, list(states) if several else [states], how, *masks)
-        return outputs, finals if several else finals[0]
+        given = list(states) if several else [states]
+        outputs, finals = ops.recurrent(**self._operation(step, given, how, *masks))
+        return outputs, list(finals) if several else finals[0]
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         state = (input_shape[0], self.units)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from timeloom import ops
 from timeloom.arrays import shape_text
 from timeloom.layers.base import Layer
 from timeloom.layers.cells import RecurrentCell, Walk
@@ -16,7 +17,7 @@ from timeloom.layers.states import check_count, flatten, pack_like, state_sizes,
 from timeloom.layers.weights import WeightOwner
 from timeloom.packed import Packed
 
-__all__ = ["check_cell", "check_step", "nest_paths", "output_size", "step_function", "walk"]
+__all__ = ["check_cell", "check_step", "nest_paths", "output_size", "step_function", "walk", "walk_both"]
 
 
 def check_cell(cell: Any) -> None:
@@ -55,17 +56,44 @@ def walk(cell: Any, sequences: Any, states: Any, how: Walk) -> tuple[Any, list[A
     Returns:
         The outputs, and the final states nested as the cell's are.
     """
-    walks = getattr(cell, "walks", False)
-    # The kernels take zeros for None.
-    from_zero = walks and getattr(type(cell), "get_initial_state", None) is RecurrentCell.get_initial_state
-    if states is None and not from_zero:
-        states = zero_states(cell, how.batch(sequences), getattr(cell, "dtype", str(sequences.dtype)))
-    if walks:
+    states = _first_states(cell, sequences, states, how)
+    if getattr(cell, "walks", False):
         outputs, finals = cell.walk(sequences, states, how)
         return outputs, finals
     if how.lengths is None:
         return _loop(cell, sequences, states, how)
     return _packed_loop(cell, sequences, states, how)
+
+
+def walk_both(
+    one: tuple[Any, Any, Any, Walk], other: tuple[Any, Any, Any, Walk]
+) -> tuple[tuple[Any, list[Any]], tuple[Any, list[Any]]]:
+    """Runs two walks that do not need each other, side by side if both cells are of the kernels.
+
+    Args:
+        one: The arguments for `walk`.
+        other: Likewise.
+
+    Returns:
+        What `walk` returns for each.
+    """
+    for cell in (one[0], other[0]):
+        if not isinstance(cell, RecurrentCell) or not cell.is_one_call:
+            return walk(*one), walk(*other)
+    first, second = ops.recurrent_pair(_operation(*one), _operation(*other))
+    return (first[0], list(first[1])), (second[0], list(second[1]))
+
+
+def _operation(cell: RecurrentCell, sequences: Any, states: Any, how: Walk) -> dict[str, Any]:
+    return cell.operation(sequences, _first_states(cell, sequences, states, how), how)
+
+
+def _first_states(cell: Any, sequences: Any, states: Any, how: Walk) -> Any:
+    """The states to begin with; None where the kernels begin with zeros by themselves."""
+    own = getattr(type(cell), "get_initial_state", None)
+    if states is not None or (getattr(cell, "walks", False) and own is RecurrentCell.get_initial_state):
+        return states
+    return zero_states(cell, how.batch(sequences), getattr(cell, "dtype", str(sequences.dtype)))
 
 
 def _loop(cell: Any, sequences: Any, states: list[Any], how: Walk) -> tuple[Any, list[Any]]:

@@ -257,6 +257,13 @@ class RNN(Layer):
         *,
         keep_time_order: bool = False,
     ) -> Any:
+        steps, states, how = self.prepared(sequences, initial_state, mask, training, keep_time_order)
+        return self.finished(sequences, *walk(self.cell, steps, states, how))
+
+    def prepared(
+        self, sequences: Any, initial_state: Any, mask: Any, training: bool, keep_time_order: bool
+    ) -> tuple[Any, Any, Walk]:
+        """What the cell is to walk over: the array of the timesteps, the states to begin with, and how."""
         packed = sequences if isinstance(sequences, Packed) else None
         steps = sequences if packed is None else packed.values
         batch = len(sequences)
@@ -280,12 +287,15 @@ class RNN(Layer):
                 initial_state = mapped(Variable.numpy, self.states)
         elif initial_state is not None and not _has_form(initial_state, self._sizes):
             initial_state = check_count(self, self._sizes, initial_state)
-        outputs, finals = walk(self.cell, steps, initial_state, how)
+        return steps, initial_state, how
+
+    def finished(self, sequences: Any, outputs: Any, finals: list[Any]) -> Any:
+        """What `call` returns, and the states of a stateful layer, from what the cell returned."""
         if self.stateful:
             for variable, final in zip(flatten(self.states), flatten(finals), strict=True):
                 variable.assign(value(final))
-        if packed is not None and self.return_sequences:
-            outputs = packed.with_values(outputs)
+        if isinstance(sequences, Packed) and self.return_sequences:
+            outputs = sequences.with_values(outputs)
         return (outputs, *finals) if self.return_state else outputs
 
     def _check_batch(self, batch: int) -> None:

@@ -128,8 +128,7 @@ class RunningLayer(WeightOwner):
                 kwargs["mask"] = mask
             outputs = self.call(inputs, *args, **kwargs)
             outgoing = self.outgoing_mask(inputs, mask)
-        if self.activity_regularizer is not None:
-            self._activity_loss = self.activity_penalty(outputs, outgoing)
+        self.note_activity(outputs, outgoing)
         return outputs, outgoing
 
     def _run_packed(self, inputs: Packed, mask: Any, *args: Any, **kwargs: Any) -> Any:
@@ -177,6 +176,11 @@ class RunningLayer(WeightOwner):
         elif mask is not None and mask.shape == first.shape[: mask.ndim]:
             first = first[mask]
         return self.activity_regularizer(first) / max(1, size)
+
+    def note_activity(self, outputs: Any, mask: Any) -> None:
+        """Holds the penalty of these outputs of a call until the next one, if there is a regularizer."""
+        if self.activity_regularizer is not None:
+            self._activity_loss = self.activity_penalty(outputs, mask)
 
     @property
     def losses(self) -> list[Any]:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from timeloom import activations, layers, ops
 from timeloom.layers.cells import RecurrentCell
@@ -37,6 +37,19 @@ class Run:
         Raises:
             ValueError: If it is a layer whose memory is not known.
         """
+        handler = self.handler(layer)
+        if handler is _sequential:
+            return handler(self, layer, x, prefix)
+        name = f"{prefix}{layer.name}"
+        self.tape.ledger.layer = name
+        return handler(self, layer, x, f"{name}/")
+
+    def handler(self, layer: Any) -> "Handler":
+        """Finds what runs a layer.
+
+        Raises:
+            ValueError: If it is a layer whose memory is not known.
+        """
         definer = next((kind for kind in type(layer).__mro__ if "call" in vars(kind)), None)
         handler = _HANDLERS.get(definer)  # type: ignore[arg-type]
         if handler is None:
@@ -50,11 +63,7 @@ class Run:
                 f"model: expected layers without activity_regularizer, got {layer.name!r} with one: "
                 "memory_estimate does not know what it keeps"
             )
-        if definer is Sequential:
-            return handler(self, layer, x, prefix)
-        name = f"{prefix}{layer.name}"
-        self.tape.ledger.layer = name
-        return handler(self, layer, x, f"{name}/")
+        return handler
 
     def weight(self, variable: Variable | None) -> Traced | None:
         """A weight of the model; None for None."""
@@ -142,8 +151,16 @@ def _time_distributed(run: Run, layer: Any, x: Traced, prefix: str) -> Traced:
 def _bidirectional(run: Run, layer: Any, x: Traced, prefix: str) -> Traced:
     if layer.merge_mode is None:
         raise ValueError(f"merge_mode: expected one output of {layer.name!r}, got merge_mode=None")
-    first = run.layer(layer.forward_layer, x, prefix)
-    second = run.layer(layer.backward_layer, x, prefix)
+    both = layer.forward_layer, layer.backward_layer
+    if all(run.handler(one) is _rnn and isinstance(one.cell, RecurrentCell) for one in both):
+        calls = []
+        for one in both:
+            run.tape.ledger.layer = f"{prefix}{one.name}"
+            (walk,) = _walks(run, one, x.shape[0], x.outline.itemsize)
+            calls.append(_operation(run, x, *walk))
+        first, second = operations.recurrent(run.tape, *calls)
+    else:
+        first, second = (run.layer(one, x, prefix) for one in both)
     run.tape.ledger.layer = prefix.removesuffix("/")
     if layer.merge_mode == "concat":
         return operations.concatenate(run.tape, [first, second])
@@ -155,19 +172,24 @@ def _bidirectional(run: Run, layer: Any, x: Traced, prefix: str) -> Traced:
 
 
 def _rnn(run: Run, layer: Any, x: Traced, _prefix: str) -> Traced:
+    for walk in _walks(run, layer, x.shape[0], x.outline.itemsize):
+        (x,) = operations.recurrent(run.tape, _operation(run, x, *walk))
+    return x
+
+
+def _walks(run: Run, layer: Any, batch: int, itemsize: int) -> list[tuple[RecurrentCell, list[Traced], bool]]:
+    """What a layer does one after the other: each cell, its states, whether all its outputs are wanted."""
     if layer.return_state:
         raise ValueError(f"return_state: expected one output of {layer.name!r}, got return_state=True")
-    states: list[Any] = [None] * len(_cells(layer.cell))
+    cells = _cells(layer.cell)
+    states: list[Any] = [[]] * len(cells)
     if layer.stateful:
-        ledger, itemsize = run.tape.ledger, x.outline.itemsize
         states = [
-            [Traced(ledger.array((x.shape[0], size), itemsize, "kept")) for size in flatten(sizes)]
-            for sizes in (state_sizes(layer.cell) if len(states) > 1 else [layer.state_size])
+            [Traced(run.tape.ledger.array((batch, size), itemsize, "kept")) for size in flatten(sizes)]
+            for sizes in (state_sizes(layer.cell) if len(cells) > 1 else [layer.state_size])
         ]
-    last = len(states) - 1
-    for place, cell in enumerate(_cells(layer.cell)):
-        x = _walk(run, cell, x, states[place] or [], place < last or layer.return_sequences)
-    return x
+    sequences = [*[True] * (len(cells) - 1), layer.return_sequences]
+    return list(zip(cells, states, sequences, strict=True))
 
 
 def _cells(cell: Any) -> list[RecurrentCell]:
@@ -190,8 +212,10 @@ def _cells(cell: Any) -> list[RecurrentCell]:
     return found
 
 
-def _walk(run: Run, cell: RecurrentCell, x: Traced, states: list[Traced], sequences: bool) -> Traced:
-    """As RecurrentCell.walk: what it draws, and the call of the kernels."""
+def _operation(
+    run: Run, x: Traced, cell: RecurrentCell, states: list[Traced], sequences: bool
+) -> operations.Recurrence:
+    """As RecurrentCell.operation: what it draws, and the call of the kernels."""
     tape, batch = run.tape, x.shape[0]
     like = x.outline
     gates, state_gates = cell._facts["input_gates"], cell._facts["state_gates"]
@@ -211,15 +235,16 @@ def _walk(run: Run, cell: RecurrentCell, x: Traced, states: list[Traced], sequen
             operations.drawn(like, shape) if rate and run.training else rate for rate in cell._zoneout_rates
         ]
     kernel = cell.recurrent_kernel
-    outputs, _ = operations.recurrent(
-        tape,
+    weights = [
+        run.weight(cell.kernel),
+        run.weight(kernel) if isinstance(kernel, Variable) else _nothing(run, cell),
+        run.weight(cell.bias),
+    ]
+    return operations.Recurrence(
+        tape.ledger.layer,
         cell.kernels,
         x,
-        [
-            run.weight(cell.kernel),
-            run.weight(kernel) if isinstance(kernel, Variable) else _nothing(run, cell),
-            run.weight(cell.bias),
-        ],
+        weights,
         states,
         cell._fused["activation"],
         sequences,
@@ -227,7 +252,6 @@ def _walk(run: Run, cell: RecurrentCell, x: Traced, states: list[Traced], sequen
         recurrent_dropout=recurrent,
         zoneout=zoneout,
     )
-    return outputs
 
 
 def _nothing(run: Run, cell: RecurrentCell) -> Traced:
@@ -235,8 +259,10 @@ def _nothing(run: Run, cell: RecurrentCell) -> Traced:
     return Traced(Outline((cell.units, 0), 4, run.tape.ledger, None))
 
 
+Handler: TypeAlias = Callable[[Run, Any, Traced, str], Traced]
+
 # By the class whose call runs.
-_HANDLERS: dict[type, Callable[[Run, Any, Traced, str], Traced]] = {
+_HANDLERS: dict[type, Handler] = {
     layers.Activation: _activation,
     layers.Bidirectional: _bidirectional,
     layers.Dense: _dense,

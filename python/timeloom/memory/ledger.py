@@ -60,15 +60,19 @@ class Ledger:
         place = (kind or ("activations" if self.pass_ == "forward" else "workspace"), self.layer)
         return Outline(tuple(shape), itemsize, self, place)
 
-    def blocks(self, parts: Sequence[tuple[str, int, bool]], weights: Any = None) -> "Blocks":
-        """Takes blocks from the pool for (name, bytes, whether it is kept); the kept ones are returned.
+    def blocks(
+        self, parts: Sequence[tuple[str, int, bool]], weights: Any = None
+    ) -> tuple["Blocks", "Blocks"]:
+        """Takes blocks from the pool for (name, bytes, whether it is kept) of a call.
 
-        The others count while the call runs, which is over when this returns; but packed weights until
-        `drop_packed`.
+        Those of packed weights count until `drop_packed`.
 
         Args:
             parts: In the order in which they are taken.
             weights: Whose packed form it is, if a call packs weights for those after it too. Default None.
+
+        Returns:
+            The kept ones, and those that the call gives back at its end.
         """
         kept, others = Blocks(self), Blocks(self)
         for name, size, stays in parts:
@@ -81,7 +85,7 @@ class Ledger:
                 continue
             kind = "kept" if stays else "packed weights" if packed else "workspace"
             (kept if stays else others).take((kind, self.layer), size)
-        return kept
+        return kept, others
 
     def drop_packed(self, changed: Container[Any]) -> None:
         """Gives back the packed forms of weights that changed."""

@@ -3,15 +3,18 @@
 What changes there changes here; tests/memory compares the two.
 """
 
+import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from timeloom import _core
-from timeloom.memory.ledger import Outline
+from timeloom.memory.ledger import Blocks, Outline
 from timeloom.memory.tape import OutlineTape, Traced
 
 __all__ = [
+    "Recurrence",
     "activation",
     "binary",
     "concatenate",
@@ -155,76 +158,138 @@ def loss(tape: OutlineTape, outputs: Traced, targets: Outline | None) -> Traced:
     return tape.record([number], [outputs], lambda _needs, _g: (outputs.outline.like(),), targets)[0]
 
 
-def recurrent(
-    tape: OutlineTape,
-    cell: str,
-    x: Traced,
-    weights: Sequence[Traced | None],
-    states: Sequence[Traced],
-    activation_name: str,
-    return_sequences: bool,
-    *,
-    input_dropout: Outline | None = None,
-    recurrent_dropout: Outline | None = None,
-    zoneout: Sequence[Any] | None = None,
-) -> tuple[Traced, list[Traced]]:
-    """As ops.recurrent on a batch without a mask.
+@dataclasses.dataclass
+class Recurrence:
+    """One call of ops.recurrent on a batch without a mask.
 
     Args:
-        tape: Records it.
+        layer: Whose it is.
         cell: Its name in the kernels.
         x: Shape [batch, timesteps, features].
         weights: Kernel, recurrent kernel, bias or None.
         states: Initial states; none: zeros.
-        activation_name: Of the cell.
+        activation: Its name in the kernels.
         return_sequences: Whether the outputs of every timestep are returned.
         input_dropout: Factors of the inputs of each gate. Default None.
         recurrent_dropout: Factors of the state. Default None.
         zoneout: For each state factors or a rate. Default None: no zoneout.
     """
-    given = x.outline
-    ledger, itemsize = given.ledger, given.itemsize
-    batch, timesteps, features = x.shape
-    assert weights[1] is not None
-    units = weights[1].shape[0]
-    inputs = [x, *weights, *states]
-    count = _core.rnn_cells()[cell]["states"]
-    outputs = ledger.array((batch, timesteps, units) if return_sequences else (batch, units), itemsize)
-    finals = [ledger.array((batch, units), itemsize) for _ in range(count)]
-    forward_parts, backward_parts = _core.rnn_memory(
-        cell,
-        _DTYPES[itemsize],
-        batch,
-        timesteps,
-        features,
-        units,
-        activation_name,
-        return_sequences,
-        tape.is_recorded(*inputs),
-        initial=bool(states),
-        zoned=zoneout is not None,
-        input_dropout=input_dropout is not None,
-        recurrent_dropout=recurrent_dropout is not None,
-    )
-    packed = id(weights[1].outline)  # weights of layers stay packed until they change
-    cache = ledger.blocks(forward_parts, packed)
 
-    def backward(needs: Needs, d_outputs: Outline | None, *_d_finals: Any) -> list[Any]:
-        d_outputs = contiguous(d_outputs)
-        d_weights = [None if one is None else one.outline.like("gradients") for one in weights]
-        d_inputs = given.like() if needs[0] else None
-        d_states = [ledger.array((batch, units), itemsize) for _ in range(count)]
-        ledger.blocks(backward_parts, packed)
-        return [d_inputs, *d_weights, *d_states[: len(states)]]
+    layer: str
+    cell: str
+    x: Traced
+    weights: Sequence[Traced | None]
+    states: Sequence[Traced]
+    activation: str
+    return_sequences: bool
+    input_dropout: Outline | None = None
+    recurrent_dropout: Outline | None = None
+    zoneout: Sequence[Any] | None = None
 
-    holds = (
-        cache,
-        given,
-        outputs,
-        [one.outline for one in states],
-        input_dropout,
-        recurrent_dropout,
-        zoneout,
-    )
-    results = tape.record([outputs, *finals], inputs, backward, holds)
-    return results[0], results[1:]
+    @property
+    def inputs(self) -> list[Traced | None]:
+        """The operands."""
+        return [self.x, *self.weights, *self.states]
+
+    @property
+    def packed(self) -> int:
+        """Whose packed form it reads: weights of layers stay packed until they change."""
+        assert self.weights[1] is not None
+        return id(self.weights[1].outline)
+
+    def results(self) -> list[Outline]:
+        """The outputs and the final states."""
+        ledger, itemsize = self.x.outline.ledger, self.x.outline.itemsize
+        ledger.layer = self.layer
+        batch, timesteps, _ = self.x.shape
+        state = (batch, self._units)
+        shape = (batch, timesteps, self._units) if self.return_sequences else state
+        return [ledger.array(shape, itemsize), *self._of_states()]
+
+    def gradients(self, need_inputs: bool) -> list[Outline | None]:
+        """Those of the operands."""
+        ledger = self.x.outline.ledger
+        ledger.layer = self.layer
+        d_weights = [None if one is None else one.outline.like("gradients") for one in self.weights]
+        d_inputs = self.x.outline.like() if need_inputs else None
+        return [d_inputs, *d_weights, *self._of_states()[: len(self.states)]]
+
+    def parts(self, keep: bool, backward: bool, alone: bool) -> list[tuple[str, int, bool]]:
+        """What the kernels take from the pool; `alone`: on a thread beside another call."""
+        parts: Any = _core.rnn_memory(
+            *self._sizes,
+            self.activation,
+            self.return_sequences,
+            keep,
+            initial=bool(self.states),
+            zoned=self.zoneout is not None,
+            input_dropout=self.input_dropout is not None,
+            recurrent_dropout=self.recurrent_dropout is not None,
+            alone=alone,
+        )[backward]
+        return list(parts)
+
+    def pays_alone(self, backward: bool) -> bool:
+        """Whether two such calls run side by side."""
+        return _core.rnn_pays_alone(*self._sizes, backward)
+
+    @property
+    def _units(self) -> int:
+        assert self.weights[1] is not None
+        return self.weights[1].shape[0]
+
+    @property
+    def _sizes(self) -> tuple[str, str, int, int, int, int]:
+        return (self.cell, _DTYPES[self.x.outline.itemsize], *self.x.shape, self._units)  # type: ignore[return-value]
+
+    def _of_states(self) -> list[Outline]:
+        given = self.x.outline
+        count = _core.rnn_cells()[self.cell]["states"]
+        return [given.ledger.array((self.x.shape[0], self._units), given.itemsize) for _ in range(count)]
+
+
+def recurrent(tape: OutlineTape, *calls: Recurrence) -> list[Traced]:
+    """The outputs of one call, as ops.recurrent, or of two, as ops.recurrent_pair."""
+    ledger, layer = tape.ledger, tape.ledger.layer
+    results = [call.results() for call in calls]
+    keep = tape.is_recorded(*(one for call in calls for one in call.inputs))
+    caches = _run_recurrent(calls, keep, backward=False)
+    ledger.layer = layer
+    inputs = [one for call in calls for one in call.inputs]
+    sizes = [len(call.inputs) for call in calls]
+    ends = list(itertools.accumulate(sizes))
+    outputs = [one for result in results for one in result]
+    places = [0, len(results[0])][: len(calls)]
+    holds = caches, calls, [result[0] for result in results]
+
+    def backward(needs: Needs, *gradients: Any) -> list[Any]:
+        found: list[Any] = []
+        run, held = [], []
+        for call, size, end, place in zip(calls, sizes, ends, places, strict=True):
+            wanted = needs[end - size : end]
+            if not any(wanted):
+                found += [None] * size
+                continue
+            run.append(call)
+            held.append(contiguous(gradients[place]))
+            found += call.gradients(wanted[0])
+        _run_recurrent(run, keep, backward=True)
+        return found
+
+    recorded = tape.record(outputs, inputs, backward, holds)
+    return [recorded[place] for place in places]
+
+
+def _run_recurrent(calls: Sequence[Recurrence], keep: bool, backward: bool) -> list[Blocks]:
+    """What the kernels take for these calls; what forward keeps for backward."""
+    beside = len(calls) > 1 and all(call.pays_alone(backward) for call in calls)
+    kept, held = [], []
+    for call in calls:
+        ledger = call.x.outline.ledger
+        ledger.layer = call.layer
+        blocks = ledger.blocks(call.parts(keep, backward, beside), call.packed)
+        kept.append(blocks[0])
+        if beside:
+            held.append(blocks)
+        del blocks
+    return kept

@@ -28,7 +28,7 @@ from timeloom.ops.losses import (
     sparse_categorical_crossentropy,
 )
 from timeloom.ops.matmul import matmul
-from timeloom.ops.recurrent import gru, lstm, recurrent, simple_rnn
+from timeloom.ops.recurrent import gru, lstm, recurrent, recurrent_pair, simple_rnn
 from timeloom.ops.reductions import max, mean, sum
 from timeloom.ops.shape import concatenate, reshape, stack, transpose
 
@@ -53,6 +53,7 @@ __all__ = [
     "mean_absolute_error",
     "mean_squared_error",
     "recurrent",
+    "recurrent_pair",
     "relu",
     "reshape",
     "sigmoid",

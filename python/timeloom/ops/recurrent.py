@@ -5,9 +5,10 @@ The cells are listed in one place, the kernels: ``_core.rnn_cells()``.
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from collections.abc import Mapping
+from typing import Any, Unpack, cast
 
-from timeloom.ops.recurrent_call import Options, run
+from timeloom.ops.recurrent_call import OPTIONS, Options, prepare, run, run_both
 
 
 def recurrent(
@@ -100,18 +101,64 @@ def recurrent(
             "zoneout": zoneout,
         }
     return run(
-        cell,
-        inputs,
-        kernel,
-        recurrent_kernel,
-        bias,
-        initial_state,
-        activation,
-        recurrent_activation,
-        return_sequences,
-        go_backwards,
-        options,
+        prepare(
+            cell,
+            inputs,
+            kernel,
+            recurrent_kernel,
+            bias,
+            initial_state,
+            activation,
+            recurrent_activation,
+            return_sequences,
+            go_backwards,
+            options,
+        )
     )
+
+
+def recurrent_pair(
+    first: Mapping[str, Any], second: Mapping[str, Any]
+) -> tuple[tuple[Any, tuple[Any, ...]], tuple[Any, tuple[Any, ...]]]:
+    """Run two calls of ``recurrent`` that do not need each other, such as the two directions of time.
+
+    They run side by side, a thread each, where that is sooner than one after the other on all threads, and so
+    do their gradients. The results are the same either way.
+
+    Args:
+        first: the arguments of ``recurrent`` by name.
+        second: likewise.
+
+    Returns:
+        What ``recurrent`` returns for each.
+
+    Raises:
+        TypeError: a name that ``recurrent`` does not know; else as ``recurrent``.
+        ValueError: as ``recurrent``.
+
+    Example:
+        >>> import numpy as np
+        >>> from timeloom import ops
+        >>> call = {
+        ...     "cell": "simple_rnn",
+        ...     "inputs": np.array([[[1.0], [2.0]]]),
+        ...     "kernel": np.ones((1, 1)),
+        ...     "recurrent_kernel": np.ones((1, 1)),
+        ...     "activation": "linear",
+        ...     "return_sequences": True,
+        ... }
+        >>> (one, _), (other, _) = ops.recurrent_pair(call, {**call, "go_backwards": True})
+        >>> one[0, :, 0], other[0, :, 0]
+        (array([1., 3.]), array([2., 3.]))
+    """
+    calls = []
+    for call in (first, second):
+        options: dict[str, Any] = {}
+        arguments: dict[str, Any] = {}
+        for name, given in call.items():
+            (options if name in OPTIONS else arguments)[name] = given
+        calls.append(prepare(**arguments, options=cast(Options, options)))
+    return run_both(*calls)
 
 
 def simple_rnn(
@@ -157,17 +204,19 @@ def simple_rnn(
         array([[2.]])
     """
     return run(
-        "simple_rnn",
-        inputs,
-        kernel,
-        recurrent_kernel,
-        bias,
-        initial_state,
-        activation,
-        None,
-        return_sequences,
-        go_backwards,
-        options,
+        prepare(
+            "simple_rnn",
+            inputs,
+            kernel,
+            recurrent_kernel,
+            bias,
+            initial_state,
+            activation,
+            None,
+            return_sequences,
+            go_backwards,
+            options,
+        )
     )
 
 
@@ -220,17 +269,19 @@ def lstm(
         array([[0.75]])
     """
     return run(
-        "lstm",
-        inputs,
-        kernel,
-        recurrent_kernel,
-        bias,
-        initial_state,
-        activation,
-        recurrent_activation,
-        return_sequences,
-        go_backwards,
-        options,
+        prepare(
+            "lstm",
+            inputs,
+            kernel,
+            recurrent_kernel,
+            bias,
+            initial_state,
+            activation,
+            recurrent_activation,
+            return_sequences,
+            go_backwards,
+            options,
+        )
     )
 
 
@@ -286,15 +337,17 @@ def gru(
         array([[0.25]])
     """
     return run(
-        "gru" if reset_after else "gru_reset_before",
-        inputs,
-        kernel,
-        recurrent_kernel,
-        bias,
-        initial_state,
-        activation,
-        recurrent_activation,
-        return_sequences,
-        go_backwards,
-        options,
+        prepare(
+            "gru" if reset_after else "gru_reset_before",
+            inputs,
+            kernel,
+            recurrent_kernel,
+            bias,
+            initial_state,
+            activation,
+            recurrent_activation,
+            return_sequences,
+            go_backwards,
+            options,
+        )
     )

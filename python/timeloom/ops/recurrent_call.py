@@ -1,4 +1,4 @@
-"""One call of a recurrent cell: from operands and options to the kernels and the record of a tape.
+"""Calls of recurrent cells: from operands and options to the kernels and the record of a tape.
 
 Here: what ``recurrent`` and its short forms share. Not here: their documentation (recurrent), how weights are
     kept packed (weights).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class Options(TypedDict, total=False):
     zoneout: Any
 
 
+OPTIONS = frozenset(Options.__annotations__)
+_NO_OPTIONS: dict[str, Any] = {}
 _PLAIN = (np.ndarray, type(None))
 
 
@@ -41,20 +43,26 @@ def cells() -> dict[str, Any]:
     return dict(_core.rnn_cells())
 
 
-def run(
+# What the kernels are given, and the keys of inputs, weights and states on a tape: None if there is none.
+Prepared: TypeAlias = tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...] | None]
+# Outputs and final states.
+Results: TypeAlias = tuple[Any, tuple[Any, ...]]
+
+
+def prepare(
     cell: str,
     inputs: Any,
     kernel: Any,
     recurrent_kernel: Any,
-    bias: Any,
-    initial_state: Any,
-    activation: str | None,
-    recurrent_activation: str | None,
-    return_sequences: bool,
-    go_backwards: bool,
-    options: Options,
-) -> tuple[Any, tuple[Any, ...]]:
-    """Check and run; the arguments of ``recurrent``, whose options are as given and may be empty."""
+    bias: Any = None,
+    initial_state: Any = None,
+    activation: str | None = None,
+    recurrent_activation: str | None = None,
+    return_sequences: bool = False,
+    go_backwards: bool = False,
+    options: Options | None = None,
+) -> Prepared:
+    """Check a call; the arguments of ``recurrent``, whose options may be none at all."""
     # A step of a small cell takes the kernels less than a microsecond: what is usual is asked first.
     facts = cells().get(cell) if isinstance(cell, str) else None
     if facts is None:
@@ -104,19 +112,65 @@ def run(
         None if kept is None else kept.packed,
         True,
     )
-    if options:
-        outputs, finals, cache = _core.rnn_forward(*arguments, **_options(keys is not None, **options))
-    else:
-        outputs, finals, cache = _core.rnn_forward(*arguments)
-    if keys is None:
-        return outputs, finals
+    return arguments, _options(keys is not None, **options) if options else _NO_OPTIONS, keys
+
+
+def run(prepared: Prepared) -> Results:
+    """Run a call."""
+    arguments, options, keys = prepared
+    found = _core.rnn_forward(*arguments, **options) if options else _core.rnn_forward(*arguments)
+    outputs, finals, cache = found
+    return (outputs, finals) if keys is None else _recorded(keys, outputs, finals, cache)
+
+
+def run_both(one: Prepared, other: Prepared) -> tuple[Results, Results]:
+    """Run two calls, side by side where that is sooner, and so the way back if a tape follows both."""
+    first, second = _core.rnn_forward_both(*one[:2], *other[:2])
+    keys, other_keys = one[2], other[2]
+    if keys is None or other_keys is None:
+        return (
+            first[:2] if keys is None else _recorded(keys, *first),
+            second[:2] if other_keys is None else _recorded(other_keys, *second),
+        )
+    caches = first[2], second[2]
+    operands, outputs = len(keys), 1 + len(first[1])
+
+    def backward(needs: Sequence[bool], *gradients: Any) -> Sequence[Any]:
+        halves = (
+            (caches[0], needs[:operands], gradients[:outputs]),
+            (caches[1], needs[operands:], gradients[outputs:]),
+        )
+        # Nothing comes back to a half that is not used, and nobody asks for gradients of a frozen one.
+        wanted = [any(needs) and any(one is not None for one in given) for _, needs, given in halves]
+        calls = [(cache, given[0], given[1:], needs[0], True) for cache, needs, given in halves]
+        if all(wanted):
+            found = _core.rnn_backward_both(*calls)
+        else:
+            found = [
+                _core.rnn_backward(*call) if one else None for one, call in zip(wanted, calls, strict=True)
+            ]
+        return (*_gradients(found[0], operands), *_gradients(found[1], len(needs) - operands))
+
+    results = append_many((first[0], *first[1], second[0], *second[1]), (*keys, *other_keys), backward)
+    return (results[0], results[1:outputs]), (results[outputs], results[outputs + 1 :])
+
+
+def _recorded(keys: tuple[int, ...], outputs: Any, finals: tuple[Any, ...], cache: Any) -> Results:
+    """The results of a call on operands of these keys, on the tape."""
 
     def backward(needs: Sequence[bool], d_outputs: Any, *d_finals: Any) -> Sequence[Any]:
-        *gradients, d_initial = _core.rnn_backward(cache, d_outputs, d_finals, needs[0], True)
-        return (*gradients, *d_initial[: len(states)])
+        return _gradients(_core.rnn_backward(cache, d_outputs, d_finals, needs[0], True), len(keys))
 
     results = append_many((outputs, *finals), keys, backward)
     return results[0], results[1:]
+
+
+def _gradients(found: Any, operands: int) -> tuple[Any, ...]:
+    """Those of inputs, weights and the states that were given, None for all if there are none."""
+    if found is None:
+        return (None,) * operands
+    *gradients, d_initial = found
+    return (*gradients, *d_initial[: operands - len(gradients)])
 
 
 def _options(
