@@ -3,7 +3,6 @@
 #pragma once
 
 #include <exception>
-#include <type_traits>
 
 #include "base/worker.h"
 #include "runtime/team.h"
@@ -32,25 +31,26 @@ int last_thread_count();
 /// inside, and the mode of the caller is restored.
 int run_parallel_task(const Crew& crew, bool together, Team::Task task, void* context);
 
+/// The same for f(const Worker&), which does not throw.
+template <typename Function>
+int run_parallel(const Crew& crew, bool together, Function& function) {
+  return run_parallel_task(
+      crew, together,
+      [](void* context, const Worker& worker) noexcept { (*static_cast<Function*>(context))(worker); },
+      const_cast<void*>(static_cast<const void*>(&function)));
+}
+
 /// Runs f(const Worker&), which does not throw, for every share. Shares do not meet.
 template <typename Function>
 int run_shares(const Crew& crew, Function&& function) {
-  using Callable = std::remove_reference_t<Function>;
-  return run_parallel_task(
-      crew, false,
-      [](void* context, const Worker& worker) noexcept { (*static_cast<Callable*>(context))(worker); },
-      const_cast<void*>(static_cast<const void*>(&function)));
+  return run_parallel(crew, false, function);
 }
 
 /// Runs f(const Worker&), which does not throw, on threads that may join it at any time, and divide the items
 /// of its phases (Worker).
 template <typename Function>
 int run_together(const Crew& crew, Function&& function) {
-  using Callable = std::remove_reference_t<Function>;
-  return run_parallel_task(
-      crew, true,
-      [](void* context, const Worker& worker) noexcept { (*static_cast<Callable*>(context))(worker); },
-      const_cast<void*>(static_cast<const void*>(&function)));
+  return run_parallel(crew, true, function);
 }
 
 /// Runs f() and g() on a thread each if there are two; what one of them throws comes when both are done.
