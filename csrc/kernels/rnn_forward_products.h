@@ -277,8 +277,6 @@ class ForwardProducts : protected RnnRows<Cell, V> {
            (accumulator * Shape::kTiles + v % Shape::kTiles) * V::kLanes;
   }
 
-  static constexpr int least(int a, int b) { return a < b ? a : b; }
-
   template <int kBegin, int kEnd, int kRows, int kVectors>
   TIMELOOM_INLINE static void start_from_bias(V (&acc)[kRows][kVectors], const Scalar* bias) noexcept {
     TIMELOOM_UNROLL

@@ -65,9 +65,9 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
       outer_of_panels<kBegin, kEnd>({0, panels_ - narrow}, rows, distance, columns, result, gates, gate_of);
       if (!narrow) return;
       Shape::with_vectors(units_ - (panels_ - 1) * Shape::kUnits, [&](auto vectors) {
-        constexpr int kComputed = decltype(vectors)::value;
-        outer_of_panels < kBegin, kComputed<kEnd ? kComputed : kEnd>({panels_ - 1, panels_}, rows, distance,
-                                                                     columns, result, gates, gate_of);
+        constexpr int kLast = least(kEnd, decltype(vectors)::value);
+        outer_of_panels<kBegin, kLast>({panels_ - 1, panels_}, rows, distance, columns, result, gates,
+                                       gate_of);
       });
     }
   }

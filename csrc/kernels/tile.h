@@ -173,6 +173,8 @@ struct Constant {
   static constexpr int value = kValue;
 };
 
+constexpr int least(int a, int b) { return a < b ? a : b; }
+
 /// Calls function(Constant<rows>) for rows in kLeast .. kMost: turns a count into one known when compiling.
 template <int kMost, int kLeast = 1, class Function>
 TIMELOOM_INLINE void with_rows(index rows, Function&& function) noexcept {
