@@ -54,7 +54,7 @@ py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, con
                                packed.as<Scalar>(),
                                gathered.as<Scalar>(),
                                scratch.as<Scalar>()};
-  without_gil(work,
+  without_gil(work, crew.all,
               [&] { run_together(crew, [&](const Worker& worker) { kernels.gemm_outer(call, worker); }); });
   return outputs;
 }

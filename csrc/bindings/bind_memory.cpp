@@ -97,7 +97,7 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
     const bool by_gate = traits.input_dropout || traits.recurrent_dropout;
     const auto plan = [&](bool backward) {
       PlanRequest request;
-      request.threads = alone;
+      request.threads = alone ? 1 : 0;
       return plan_rnn(info, sizes, rows.total(), sizeof(Scalar), backward, by_gate, request);
     };
     RnnLayout layout{};
@@ -134,14 +134,20 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
   });
 }
 
-/// Whether two calls of these sizes run side by side.
-bool rnn_pays_alone(const std::string& cell_name, const std::string& dtype, index batch, index timesteps,
-                    index features, index units, bool backward) {
-  return with_scalar(checked_type(dtype), [&](auto scalar) {
-    const CellInfo& info = *kernels_of_cell<decltype(scalar)>(cell_name).info;
-    const RnnSizes sizes{batch, timesteps, features, units};
-    return plan_rnn(info, sizes, batch * timesteps, sizeof(scalar), backward, false, {}).alone_pays;
-  });
+/// A call of a cell: its name, dtype, batch, timesteps, features, units.
+using CallSizes = std::tuple<std::string, std::string, index, index, index, index>;
+
+/// Whether two calls run side by side.
+bool rnn_side_by_side(const CallSizes& one, const CallSizes& other, bool backward) {
+  const auto plan = [&](const CallSizes& call) {
+    const RnnSizes sizes{std::get<2>(call), std::get<3>(call), std::get<4>(call), std::get<5>(call)};
+    return with_scalar(checked_type(std::get<1>(call)), [&](auto scalar) {
+      using Scalar = decltype(scalar);
+      const CellInfo& info = *kernels_of_cell<Scalar>(std::get<0>(call)).info;
+      return plan_rnn(info, sizes, sizes.batch * sizes.steps, sizeof(Scalar), backward, false, {});
+    });
+  };
+  return side_by_side(plan(one), plan(other));
 }
 
 /// Parts of matmul.
@@ -201,9 +207,10 @@ void bind_memory(py::module_& module) {
       py::arg("recurrent_dropout") = false, py::arg("alone") = false,
       "What rnn_forward and rnn_backward take from the pool, in this order: two lists of (name, bytes, "
       "whether it is kept for backward). `alone`: on one thread, beside another call.");
-  module.def("rnn_pays_alone", &rnn_pays_alone, py::arg("cell"), py::arg("dtype"), py::arg("batch"),
-             py::arg("timesteps"), py::arg("features"), py::arg("units"), py::arg("backward"),
-             "Whether two such calls of rnn_forward or rnn_backward run side by side, a thread each.");
+  module.def(
+      "rnn_side_by_side", &rnn_side_by_side, py::arg("one"), py::arg("other"), py::arg("backward"),
+      "Whether two calls of rnn_forward or rnn_backward run side by side, a thread each; each is told by "
+      "its cell, dtype, batch, timesteps, features and units.");
   module.def("matmul_memory", &matmul_memory, py::arg("rows"), py::arg("depth"), py::arg("cols"),
              py::arg("dtype"), py::arg("transpose_a") = false, "As rnn_memory, of matmul.");
 }

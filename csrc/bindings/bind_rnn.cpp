@@ -16,22 +16,26 @@ namespace {
 /// Runs a call and makes its results.
 template <class Call>
 py::object run(Call& call) {
-  without_gil(call.work(), [&] { call.run(call.request()); });
+  without_gil(call.work(), call.request().threads > 0, [&] { call.run(call.request()); });
   return call.result();
 }
 
 /// Runs two calls and makes the results of both. `beside`: whether a thread each, None: the plan decides.
 template <class One, class Other>
 py::object run_both(One& one, Other& other, py::handle beside) {
-  const bool threads =
+  const bool at_once =
       beside.is_none() ? side_by_side(one.plan(), other.plan()) : checked_flag(beside.ptr(), "_side_by_side");
-  if (threads) {
-    const py::gil_scoped_release released;  // the other thread may need it to tell of its memory
-    PlanRequest alone;
-    alone.threads = 1;
-    run_side_by_side([&] { one.run(alone); }, [&] { other.run(alone); });
+  if (at_once) {
+    const py::gil_scoped_release released;  // the other thread needs the GIL where tracemalloc is on
+    const auto on_one_thread = [](auto& call) {
+      PlanRequest request = call.request();
+      request.threads = 1;
+      call.run(request);
+    };
+    run_side_by_side([&] { on_one_thread(one); }, [&] { on_one_thread(other); });
   } else {
-    without_gil(one.work() + other.work(), [&] {
+    const bool waits = one.request().threads > 0 || other.request().threads > 0;
+    without_gil(one.work() + other.work(), waits, [&] {
       one.run(one.request());
       other.run(other.request());
     });

@@ -192,11 +192,12 @@ inline Crew checked_crew(int requested, double work) {
   return {forced ? requested : threads_for(work * 1e-9), work * 1e-9, forced};
 }
 
-/// Runs f, without the GIL when `work` nanoseconds on one thread outweigh giving it back.
+/// Runs f, without the GIL when `work` nanoseconds on one thread outweigh giving it back, or where f `waits`
+/// for the threads of another call, which may need it.
 template <class Function>
-void without_gil(double work, const Function& f) {
+void without_gil(double work, bool waits, const Function& f) {
   constexpr double kWorthReleasing = 20e3;
-  if (work > kWorthReleasing) {
+  if (work > kWorthReleasing || waits) {
     const py::gil_scoped_release released;
     f();
   } else {
@@ -207,7 +208,7 @@ void without_gil(double work, const Function& f) {
 /// Runs f(worker) for every share of the crew.
 template <class Function>
 void run_kernel(const Crew& crew, const Function& function) {
-  without_gil(crew.seconds * 1e9, [&] { run_shares(crew, function); });
+  without_gil(crew.seconds * 1e9, crew.all, [&] { run_shares(crew, function); });
 }
 
 template <class Function>

@@ -1,5 +1,6 @@
 // Functions of the module that Python calls without pybind11's dispatcher, which takes longer than a small
-// kernel. Belongs here: how their arguments are told apart. Does not: what the arguments mean.
+// kernel, and arguments that come in a tuple and a dict. Belongs here: how they are told apart. Does not:
+// what the arguments mean.
 #pragma once
 
 #include <pybind11/pybind11.h>

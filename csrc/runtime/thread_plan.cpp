@@ -90,7 +90,7 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
     plan.crew.shares = shares_for(plan.crew.threads, seconds, sizes.batch);
   }
   // Two threads do best without a meeting, but for shares that even out a slow core and for weights that the
-  // cores read together. More of them would be left with nothing to do.
+  // cores read together. Of more than two, some would have nothing to do.
   const bool divides_well =
       plan.crew.shares > plan.crew.threads || (!backward && weight_bytes >= 4 * kCacheBytes);
   plan.alone_pays = limit > 1 && seconds >= kLeastShare &&

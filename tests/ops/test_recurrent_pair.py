@@ -79,8 +79,10 @@ def test_gradients_of_one_half_alone():
 
 def test_bad_arguments():
     first, second = both_directions("lstm")
-    with pytest.raises(TypeError, match="units"):
+    with pytest.raises(TypeError, match="units: expected a name of an argument of recurrent, got 'units'"):
         ops.recurrent_pair(first, {**second, "units": 3})
+    with pytest.raises(TypeError, match="kernel: expected a value, got none"):
+        ops.recurrent_pair({"cell": "lstm", "inputs": first["inputs"]}, second)
     with pytest.raises(ValueError, match="cell: expected one of"):
         ops.recurrent_pair({**first, "cell": "mystery"}, second)
     with pytest.raises(ValueError, match="kernel: expected shape"):

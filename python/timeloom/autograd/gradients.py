@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from timeloom.autograd.recording import Array, Record
+from timeloom.autograd.recording import Array, Paired, Record
 
 
 class Scatter:
@@ -99,6 +99,39 @@ class Gradients:
             total = self.totals[key] = total.dense()
         return total
 
+    def take(self, key: int, count: int, kept: set[int]) -> list[Array | None] | None:
+        """As read, of ``count`` keys in a row, which are forgotten unless they are among ``kept``.
+
+        Returns:
+            None if nothing came for any.
+        """
+        own = range(key, key + count)
+        found = [self.read(i) for i in own]
+        if found[0] is None and all(one is None for one in found):
+            return None
+        for i in own:
+            if i not in kept:
+                self.totals.pop(i, None)
+        return found
+
+
+def _taken_along(
+    path: list[Record], backward: Any, gradients: Gradients, needed: set[int], wanted: set[int]
+) -> tuple[tuple[int, ...], list[bool], list[Array | None]] | None:
+    """Take the record before off the path if it can run at once with this backward.
+
+    Returns:
+        Its inputs, which of them are needed, and its gradients; None if it does not come along.
+    """
+    if not isinstance(backward, Paired) or not path or path[-1][3] is not backward.before:
+        return None
+    key, count, inputs, _ = path[-1]
+    d_outputs = gradients.take(key, count, wanted)
+    if d_outputs is None:
+        return None
+    path.pop()
+    return inputs, [i in needed for i in inputs], d_outputs
+
 
 def _path(records: Iterable[Record], needed: set[int]) -> list[Record]:
     """The records that compute with needed keys; what they produced becomes needed too."""
@@ -156,14 +189,16 @@ def walk_backward(
             if key not in wanted:
                 del totals[key]
         else:
-            own = range(key, key + count)
-            d_outputs = [gradients.read(i) for i in own]
-            if d_outputs[0] is None and all(d is None for d in d_outputs):
+            d_outputs = gradients.take(key, count, wanted)
+            if d_outputs is None:
                 continue
-            results = backward(needs, *d_outputs)
-            for i in own:
-                if i not in wanted:
-                    totals.pop(i, None)
+            along = _taken_along(path, backward, gradients, needed, wanted)
+            if along is None:
+                results = backward(needs, *d_outputs)
+            else:
+                results = cast(Paired, backward).with_before(needs, d_outputs, *along[1:])
+                inputs, needs = inputs + along[0], needs + along[1]
+            del along
         del backward
         touched.update(inputs)
         for i, need, gradient in zip(inputs, needs, results, strict=True):

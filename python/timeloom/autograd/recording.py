@@ -23,6 +23,34 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Backward: TypeAlias = Callable[..., Sequence[Any]]
 Record: TypeAlias = tuple[int, int, tuple[int, ...], Backward]
 
+
+class Paired:
+    """A backward of several results that can run at once with that of the record right before its own.
+
+    Args:
+        before: That one; None: there is none to wait for.
+    """
+
+    __slots__ = ("before",)
+
+    def __init__(self, before: Paired | None = None) -> None:
+        self.before = before
+
+    def __call__(self, needs: Sequence[bool], *gradients: Any) -> Sequence[Any]:
+        """As every backward."""
+        raise NotImplementedError
+
+    def with_before(
+        self,
+        needs: Sequence[bool],
+        gradients: Sequence[Any],
+        needs_before: Sequence[bool],
+        gradients_before: Sequence[Any],
+    ) -> Sequence[Any]:
+        """Its own results, and after them those of ``before``."""
+        raise NotImplementedError
+
+
 # Keys below zero carry no gradient: CONSTANT is a plain operand, the ones below it are Variables that
 # nothing asks a gradient of but whose version still has to be what it was.
 CONSTANT = -1

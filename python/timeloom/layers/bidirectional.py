@@ -249,16 +249,16 @@ class Bidirectional(Layer):
     def _run_both(self, sequences: Any, halves: list[Any], mask: Any, training: bool) -> Any:
         one, other = layers = self._layers()
         # A layer of ours writes its outputs in the order of time by itself.
-        ordered = _is_ours(other) and other.go_backwards
-        if _is_ours(one) and _is_ours(other):
+        ordered = _calls_rnn(other) and other.go_backwards
+        if _is_rnn_alone(one) and _is_rnn_alone(other):
             first, second = walk_both(
-                (one.cell, *one.prepared(sequences, halves[0], mask, training, False)),
-                (other.cell, *other.prepared(sequences, halves[1], mask, training, ordered)),
+                (one.cell, *one._prepared(sequences, halves[0], mask, training, False)),
+                (other.cell, *other._prepared(sequences, halves[1], mask, training, ordered)),
             )
-            results = [one.finished(sequences, *first), other.finished(sequences, *second)]
+            results = [one._finished(sequences, *first), other._finished(sequences, *second)]
             del first, second  # the final states, unless they are asked for
             for layer, outputs in zip(layers, results, strict=True):
-                layer.note_activity(outputs, None if mask is None else layer.outgoing_mask(sequences, mask))
+                layer._finish(sequences, mask, outputs)
         else:
             results = []
             for layer, states in zip(layers, halves, strict=True):
@@ -309,9 +309,20 @@ class Bidirectional(Layer):
         return cls(**settings)
 
 
-def _is_ours(layer: Any) -> bool:
-    """Whether a call of the layer is RNN's."""
+def _calls_rnn(layer: Any) -> bool:
+    """Whether the layer computes as RNN does."""
     return isinstance(layer, RNN) and type(layer).call is RNN.call
+
+
+def _is_rnn_alone(layer: Any) -> bool:
+    """Whether nothing of the layer's own runs around that."""
+    kind: Any = type(layer)
+    return (
+        _calls_rnn(layer)
+        and kind.run_with_mask is RNN.run_with_mask
+        and kind.run is RNN.run
+        and kind.__call__ is RNN.__call__
+    )
 
 
 def _turned(outputs: Any) -> Any:

@@ -183,8 +183,8 @@ class RecurrentCell(Layer):
         return type(self).call is RecurrentCell.call
 
     @property
-    def is_one_call(self) -> bool:
-        """Whether `walk` is the call of the kernels whose arguments `operation` gives."""
+    def _is_one_call(self) -> bool:
+        """Whether `walk` is the call of the kernels whose arguments `_operation` gives."""
         return self.walks and type(self).walk is RecurrentCell.walk
 
     # ---- weights ------------------------------------------------------------------------------------------
@@ -291,17 +291,17 @@ class RecurrentCell(Layer):
         Returns:
             The outputs, and a list of the final states.
         """
-        outputs, finals = ops.recurrent(**self.operation(sequences, states, Walk() if how is None else how))
+        outputs, finals = ops.recurrent(**self._operation(sequences, states, Walk() if how is None else how))
         return outputs, list(finals)
 
-    def operation(self, sequences: Any, states: Any, how: Walk) -> dict[str, Any]:
+    def _operation(self, sequences: Any, states: Any, how: Walk) -> dict[str, Any]:
         """The arguments of ``ops.recurrent`` that `walk` calls, with fresh draws of dropout and zoneout."""
         batch, features = how.batch(sequences), sequences.shape[-1]
         inputs = self._input_multipliers(batch, features) if how.training else None
         recurrent = self._state_multipliers(batch) if how.training else None
-        return self._operation(sequences, states, how, inputs, recurrent)
+        return self._operation_with(sequences, states, how, inputs, recurrent)
 
-    def _operation(
+    def _operation_with(
         self,
         sequences: Any,
         states: Any,
@@ -355,7 +355,7 @@ class RecurrentCell(Layer):
         step = inputs[:, None] if isinstance(inputs, np.ndarray) else np.expand_dims(inputs, 1)
         how = Walk(training=bool(training))
         given = list(states) if several else [states]
-        outputs, finals = ops.recurrent(**self._operation(step, given, how, *masks))
+        outputs, finals = ops.recurrent(**self._operation_with(step, given, how, *masks))
         return outputs, list(finals) if several else finals[0]
 
     def compute_output_shape(self, input_shape: Shape) -> Any:

@@ -78,14 +78,14 @@ def walk_both(
         What `walk` returns for each.
     """
     for cell in (one[0], other[0]):
-        if not isinstance(cell, RecurrentCell) or not cell.is_one_call:
+        if not isinstance(cell, RecurrentCell) or not cell._is_one_call:
             return walk(*one), walk(*other)
     first, second = ops.recurrent_pair(_operation(*one), _operation(*other))
     return (first[0], list(first[1])), (second[0], list(second[1]))
 
 
 def _operation(cell: RecurrentCell, sequences: Any, states: Any, how: Walk) -> dict[str, Any]:
-    return cell.operation(sequences, _first_states(cell, sequences, states, how), how)
+    return cell._operation(sequences, _first_states(cell, sequences, states, how), how)
 
 
 def _first_states(cell: Any, sequences: Any, states: Any, how: Walk) -> Any:

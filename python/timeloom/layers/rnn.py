@@ -257,10 +257,10 @@ class RNN(Layer):
         *,
         keep_time_order: bool = False,
     ) -> Any:
-        steps, states, how = self.prepared(sequences, initial_state, mask, training, keep_time_order)
-        return self.finished(sequences, *walk(self.cell, steps, states, how))
+        steps, states, how = self._prepared(sequences, initial_state, mask, training, keep_time_order)
+        return self._finished(sequences, *walk(self.cell, steps, states, how))
 
-    def prepared(
+    def _prepared(
         self, sequences: Any, initial_state: Any, mask: Any, training: bool, keep_time_order: bool
     ) -> tuple[Any, Any, Walk]:
         """What the cell is to walk over: the array of the timesteps, the states to begin with, and how."""
@@ -289,7 +289,7 @@ class RNN(Layer):
             initial_state = check_count(self, self._sizes, initial_state)
         return steps, initial_state, how
 
-    def finished(self, sequences: Any, outputs: Any, finals: list[Any]) -> Any:
+    def _finished(self, sequences: Any, outputs: Any, finals: list[Any]) -> Any:
         """What `call` returns, and the states of a stateful layer, from what the cell returned."""
         if self.stateful:
             for variable, final in zip(flatten(self.states), flatten(finals), strict=True):

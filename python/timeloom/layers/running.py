@@ -122,14 +122,19 @@ class RunningLayer(WeightOwner):
         if not self._call_takes_training:
             kwargs.pop("training", None)
         if isinstance(inputs, Packed):
-            outputs, outgoing = self._run_packed(inputs, mask, *args, **kwargs), None
+            outputs = self._run_packed(inputs, mask, *args, **kwargs)
         else:
             if mask is not None and self._call_takes_mask:
                 kwargs["mask"] = mask
             outputs = self.call(inputs, *args, **kwargs)
-            outgoing = self.outgoing_mask(inputs, mask)
-        self.note_activity(outputs, outgoing)
-        return outputs, outgoing
+        return outputs, self._finish(inputs, mask, outputs)
+
+    def _finish(self, inputs: Any, mask: Any, outputs: Any) -> Any:
+        """Returns the mask of the outputs of a call, and holds their penalty until the next one."""
+        outgoing = None if isinstance(inputs, Packed) else self.outgoing_mask(inputs, mask)
+        if self.activity_regularizer is not None:
+            self._activity_loss = self.activity_penalty(outputs, outgoing)
+        return outgoing
 
     def _run_packed(self, inputs: Packed, mask: Any, *args: Any, **kwargs: Any) -> Any:
         if mask is not None:
@@ -176,11 +181,6 @@ class RunningLayer(WeightOwner):
         elif mask is not None and mask.shape == first.shape[: mask.ndim]:
             first = first[mask]
         return self.activity_regularizer(first) / max(1, size)
-
-    def note_activity(self, outputs: Any, mask: Any) -> None:
-        """Holds the penalty of these outputs of a call until the next one, if there is a regularizer."""
-        if self.activity_regularizer is not None:
-            self._activity_loss = self.activity_penalty(outputs, mask)
 
     @property
     def losses(self) -> list[Any]:

@@ -217,7 +217,7 @@ class Recurrence:
     def parts(self, keep: bool, backward: bool, alone: bool) -> list[tuple[str, int, bool]]:
         """What the kernels take from the pool; `alone`: on a thread beside another call."""
         parts: Any = _core.rnn_memory(
-            *self._sizes,
+            *self.sizes,
             self.activation,
             self.return_sequences,
             keep,
@@ -229,17 +229,14 @@ class Recurrence:
         )[backward]
         return list(parts)
 
-    def pays_alone(self, backward: bool) -> bool:
-        """Whether two such calls run side by side."""
-        return _core.rnn_pays_alone(*self._sizes, backward)
-
     @property
     def _units(self) -> int:
         assert self.weights[1] is not None
         return self.weights[1].shape[0]
 
     @property
-    def _sizes(self) -> tuple[str, str, int, int, int, int]:
+    def sizes(self) -> tuple[str, str, int, int, int, int]:
+        """Cell, dtype, batch, timesteps, features and units."""
         return (self.cell, _DTYPES[self.x.outline.itemsize], *self.x.shape, self._units)  # type: ignore[return-value]
 
     def _of_states(self) -> list[Outline]:
@@ -282,7 +279,7 @@ def recurrent(tape: OutlineTape, *calls: Recurrence) -> list[Traced]:
 
 def _run_recurrent(calls: Sequence[Recurrence], keep: bool, backward: bool) -> list[Blocks]:
     """What the kernels take for these calls; what forward keeps for backward."""
-    beside = len(calls) > 1 and all(call.pays_alone(backward) for call in calls)
+    beside = len(calls) > 1 and _core.rnn_side_by_side(calls[0].sizes, calls[1].sizes, backward)
     kept, held = [], []
     for call in calls:
         ledger = call.x.outline.ledger

@@ -10,6 +10,10 @@ from typing import Any, Unpack, cast
 
 from timeloom.ops.recurrent_call import OPTIONS, Options, prepare, run, run_both
 
+_REQUIRED = ("cell", "inputs", "kernel", "recurrent_kernel")
+_OTHERS = ("bias", "initial_state", "activation", "recurrent_activation", "return_sequences", "go_backwards")
+_ARGUMENTS = frozenset((*_REQUIRED, *_OTHERS))
+
 
 def recurrent(
     cell: str,
@@ -133,7 +137,7 @@ def recurrent_pair(
         What ``recurrent`` returns for each.
 
     Raises:
-        TypeError: a name that ``recurrent`` does not know; else as ``recurrent``.
+        TypeError: an argument that ``recurrent`` does not know or that is missing; else as ``recurrent``.
         ValueError: as ``recurrent``.
 
     Example:
@@ -156,9 +160,19 @@ def recurrent_pair(
         options: dict[str, Any] = {}
         arguments: dict[str, Any] = {}
         for name, given in call.items():
-            (options if name in OPTIONS else arguments)[name] = given
+            if name in OPTIONS:
+                if given is not OPTIONS[name]:
+                    options[name] = given
+            elif name in _ARGUMENTS:
+                arguments[name] = given
+            else:
+                raise TypeError(f"{name}: expected a name of an argument of recurrent, got {name!r}")
+        for name in _REQUIRED:
+            if name not in arguments:
+                raise TypeError(f"{name}: expected a value, got none")
         calls.append(prepare(**arguments, options=cast(Options, options)))
-    return run_both(*calls)
+    one, other = run_both(*calls)
+    return one, other
 
 
 def simple_rnn(

@@ -15,7 +15,7 @@ import numpy as np
 from timeloom import _core
 from timeloom.arguments import flag
 from timeloom.autograd import append_many, is_recorded, keep, keys_of, value
-from timeloom.autograd.recording import thread
+from timeloom.autograd.recording import Paired, thread
 from timeloom.ops.checks import contiguous
 from timeloom.ops.weights import kept_weights
 
@@ -32,7 +32,11 @@ class Options(TypedDict, total=False):
     zoneout: Any
 
 
-OPTIONS = frozenset(Options.__annotations__)
+# The same with their defaults.
+OPTIONS: dict[str, Any] = {
+    name: False if name in ("zero_output_for_mask", "keep_time_order") else None
+    for name in Options.__annotations__
+}
 _NO_OPTIONS: dict[str, Any] = {}
 _PLAIN = (np.ndarray, type(None))
 
@@ -120,57 +124,69 @@ def run(prepared: Prepared) -> Results:
     arguments, options, keys = prepared
     found = _core.rnn_forward(*arguments, **options) if options else _core.rnn_forward(*arguments)
     outputs, finals, cache = found
-    return (outputs, finals) if keys is None else _recorded(keys, outputs, finals, cache)
-
-
-def run_both(one: Prepared, other: Prepared) -> tuple[Results, Results]:
-    """Run two calls, side by side where that is sooner, and so the way back if a tape follows both."""
-    first, second = _core.rnn_forward_both(*one[:2], *other[:2])
-    keys, other_keys = one[2], other[2]
-    if keys is None or other_keys is None:
-        return (
-            first[:2] if keys is None else _recorded(keys, *first),
-            second[:2] if other_keys is None else _recorded(other_keys, *second),
-        )
-    caches = first[2], second[2]
-    operands, outputs = len(keys), 1 + len(first[1])
-
-    def backward(needs: Sequence[bool], *gradients: Any) -> Sequence[Any]:
-        halves = (
-            (caches[0], needs[:operands], gradients[:outputs]),
-            (caches[1], needs[operands:], gradients[outputs:]),
-        )
-        # Nothing comes back to a half that is not used, and nobody asks for gradients of a frozen one.
-        wanted = [any(needs) and any(one is not None for one in given) for _, needs, given in halves]
-        calls = [(cache, given[0], given[1:], needs[0], True) for cache, needs, given in halves]
-        if all(wanted):
-            found = _core.rnn_backward_both(*calls)
-        else:
-            found = [
-                _core.rnn_backward(*call) if one else None for one, call in zip(wanted, calls, strict=True)
-            ]
-        return (*_gradients(found[0], operands), *_gradients(found[1], len(needs) - operands))
-
-    results = append_many((first[0], *first[1], second[0], *second[1]), (*keys, *other_keys), backward)
-    return (results[0], results[1:outputs]), (results[outputs], results[outputs + 1 :])
-
-
-def _recorded(keys: tuple[int, ...], outputs: Any, finals: tuple[Any, ...], cache: Any) -> Results:
-    """The results of a call on operands of these keys, on the tape."""
-
-    def backward(needs: Sequence[bool], d_outputs: Any, *d_finals: Any) -> Sequence[Any]:
-        return _gradients(_core.rnn_backward(cache, d_outputs, d_finals, needs[0], True), len(keys))
-
-    results = append_many((outputs, *finals), keys, backward)
+    if keys is None:
+        return outputs, finals
+    results = append_many((outputs, *finals), keys, _WayBack(cache, len(keys)))
     return results[0], results[1:]
 
 
-def _gradients(found: Any, operands: int) -> tuple[Any, ...]:
-    """Those of inputs, weights and the states that were given, None for all if there are none."""
-    if found is None:
-        return (None,) * operands
-    *gradients, d_initial = found
-    return (*gradients, *d_initial[: operands - len(gradients)])
+def run_both(*calls: Prepared) -> list[Results]:
+    """Run two calls, side by side where that is sooner, and so the way back if it leads through both."""
+    (first, first_options, _), (second, second_options, _) = calls
+    found = _core.rnn_forward_both(first, first_options, second, second_options)
+    results: list[Results] = []
+    back = None
+    for (_, _, keys), (outputs, finals, cache) in zip(calls, found, strict=True):
+        if keys is None:
+            results.append((outputs, finals))
+            continue
+        back = _WayBack(cache, len(keys), back)
+        recorded = append_many((outputs, *finals), keys, back)
+        results.append((recorded[0], recorded[1:]))
+    return results
+
+
+class _WayBack(Paired):
+    """Backpropagation through time of one call, whose operands are inputs, weights and states.
+
+    Args:
+        cache: What forward kept.
+        operands: How many there are.
+        before: Of the call before, if both ran at once.
+    """
+
+    __slots__ = ("cache", "operands")
+
+    before: _WayBack | None
+
+    def __init__(self, cache: Any, operands: int, before: _WayBack | None = None) -> None:
+        super().__init__(before)
+        self.cache = cache
+        self.operands = operands
+
+    def __call__(self, needs: Sequence[bool], *gradients: Any) -> Sequence[Any]:
+        return self._of_operands(_core.rnn_backward(*self._arguments(needs, gradients)))
+
+    def with_before(
+        self,
+        needs: Sequence[bool],
+        gradients: Sequence[Any],
+        needs_before: Sequence[bool],
+        gradients_before: Sequence[Any],
+    ) -> Sequence[Any]:
+        before = self.before
+        assert before is not None
+        own, other = _core.rnn_backward_both(
+            self._arguments(needs, gradients), before._arguments(needs_before, gradients_before)
+        )
+        return (*self._of_operands(own), *before._of_operands(other))
+
+    def _arguments(self, needs: Sequence[bool], gradients: Sequence[Any]) -> tuple[Any, ...]:
+        return self.cache, gradients[0], gradients[1:], needs[0], True
+
+    def _of_operands(self, found: Any) -> tuple[Any, ...]:
+        *gradients, d_initial = found
+        return (*gradients, *d_initial[: self.operands - len(gradients)])
 
 
 def _options(
