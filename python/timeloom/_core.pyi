@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['PackedWeights', 'PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'dropout', 'embedding', 'embedding_gradient', 'exp', 'fma_chains', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'loss_gradient', 'loss_sum', 'loss_values', 'matmul', 'matmul_memory', 'rmsprop_update', 'rnn_backward', 'rnn_backward_both', 'rnn_cells', 'rnn_forward', 'rnn_forward_both', 'rnn_memory', 'rnn_paths', 'rnn_pays_alone', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
+__all__: list[str] = ['PackedWeights', 'PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'dropout', 'embedding', 'embedding_gradient', 'exp', 'fma_chains', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'loss_gradient', 'loss_sum', 'loss_values', 'matmul', 'matmul_memory', 'rmsprop_update', 'rnn_backward', 'rnn_backward_both', 'rnn_cells', 'rnn_forward', 'rnn_forward_both', 'rnn_memory', 'rnn_paths', 'rnn_side_by_side', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
 class RnnCache:
     """
     What rnn_forward keeps for rnn_backward. Opaque and read only.
@@ -204,9 +204,9 @@ def rnn_paths() -> list[str]:
     """
     Names that _path takes.
     """
-def rnn_pays_alone(cell: str, dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, timesteps: typing.SupportsInt | typing.SupportsIndex, features: typing.SupportsInt | typing.SupportsIndex, units: typing.SupportsInt | typing.SupportsIndex, backward: bool) -> bool:
+def rnn_side_by_side(one: tuple[str, str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], other: tuple[str, str, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], backward: bool) -> bool:
     """
-    Whether two such calls of rnn_forward or rnn_backward run side by side, a thread each.
+    Whether two calls of rnn_forward or rnn_backward run side by side, a thread each; each is told by its cell, dtype, batch, timesteps, features and units.
     """
 def scale(gradients: collections.abc.Sequence, factors: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], *, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> None:
     """
