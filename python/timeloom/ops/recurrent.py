@@ -8,11 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack, cast
 
-from timeloom.ops.recurrent_call import OPTIONS, Options, prepare, run, run_both
+from timeloom.ops.recurrent_call import OPTIONS, Options, Prepared, prepare, run, run_both
 
-_REQUIRED = ("cell", "inputs", "kernel", "recurrent_kernel")
-_OTHERS = ("bias", "initial_state", "activation", "recurrent_activation", "return_sequences", "go_backwards")
-_ARGUMENTS = frozenset((*_REQUIRED, *_OTHERS))
+_REQUIRED = frozenset(("cell", "inputs", "kernel", "recurrent_kernel"))
+_ARGUMENTS = _REQUIRED | {
+    "bias",
+    "initial_state",
+    "activation",
+    "recurrent_activation",
+    "return_sequences",
+    "go_backwards",
+}
 
 
 def recurrent(
@@ -155,24 +161,23 @@ def recurrent_pair(
         >>> one[0, :, 0], other[0, :, 0]
         (array([1., 3.]), array([2., 3.]))
     """
-    calls = []
-    for call in (first, second):
-        options: dict[str, Any] = {}
-        arguments: dict[str, Any] = {}
-        for name, given in call.items():
-            if name in OPTIONS:
-                if given is not OPTIONS[name]:
-                    options[name] = given
-            elif name in _ARGUMENTS:
-                arguments[name] = given
-            else:
-                raise TypeError(f"{name}: expected a name of an argument of recurrent, got {name!r}")
-        for name in _REQUIRED:
-            if name not in arguments:
-                raise TypeError(f"{name}: expected a value, got none")
-        calls.append(prepare(**arguments, options=cast(Options, options)))
-    one, other = run_both(*calls)
+    one, other = run_both(_prepared(first), _prepared(second))
     return one, other
+
+
+def _prepared(call: Mapping[str, Any]) -> Prepared:
+    """Check a call given by name; options at their defaults are left out."""
+    arguments = dict(call)
+    options: dict[str, Any] = {}
+    for name, default in OPTIONS.items():
+        given = arguments.pop(name, default)
+        if given is not default:
+            options[name] = given
+    if not _REQUIRED <= arguments.keys() <= _ARGUMENTS:
+        for name in arguments.keys() - _ARGUMENTS:
+            raise TypeError(f"{name}: expected a name of an argument of recurrent, got {name!r}")
+        raise TypeError(f"{min(_REQUIRED - arguments.keys())}: expected a value, got none")
+    return prepare(**arguments, options=cast(Options, options))
 
 
 def simple_rnn(
