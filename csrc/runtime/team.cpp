@@ -13,6 +13,9 @@
 #ifndef _WIN32
 #include <pthread.h>
 #endif
+#ifdef __linux__
+#include <sched.h>
+#endif
 
 namespace timeloom {
 namespace {
@@ -80,7 +83,26 @@ struct alignas(64) Team::Helper {
   std::condition_variable woken;
   std::atomic<bool> parked{false};
   std::atomic<Presence> presence{Presence::away};
+#ifdef __linux__
+  pthread_t thread;
+  cpu_set_t processors;  // that it may run on, as avoid_caller has told the system
+#endif
+
+  void avoid_caller();
 };
+
+/// Lets the helper run wherever the calling thread may but where that runs now: some schedulers wake a thread
+/// on the processor of whoever wakes it, and leave it there for milliseconds although another is idle.
+void Team::Helper::avoid_caller() {
+#ifdef __linux__
+  cpu_set_t others;
+  const int here = sched_getcpu();
+  if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof others, &others) != 0) return;
+  if (CPU_COUNT(&others) > 1) CPU_CLR(here, &others);
+  if (CPU_EQUAL(&others, &processors)) return;
+  if (pthread_setaffinity_np(thread, sizeof others, &others) == 0) processors = others;
+#endif
+}
 
 Team& Team::instance() {
   static Team* const team = new Team;  // never destroyed: its helpers run as long as the process
@@ -103,7 +125,13 @@ int Team::hire(int helpers) {
       helper->number = static_cast<int>(helpers_.size()) + 1;
       helper->helped = Clock::now();
       helpers_.reserve(helpers_.size() + 1);
-      std::thread(&Team::help, this, std::ref(*helper), epoch_.load()).detach();
+      std::thread started(&Team::help, this, std::ref(*helper), epoch_.load());
+#ifdef __linux__
+      helper->thread = started.native_handle();
+      CPU_ZERO(&helper->processors);
+#endif
+      helper->avoid_caller();
+      started.detach();
       helpers_.push_back(std::move(helper));
     } catch (const std::system_error&) {
       break;
@@ -129,6 +157,7 @@ void Team::open(const Crew& crew, bool together, Task task, void* context, int e
   for (int i = 0; i < helpers; ++i) {
     Helper& helper = *helpers_[i];
     if (!helper.parked.load()) continue;
+    helper.avoid_caller();
     {
       const std::lock_guard<std::mutex> lock(helper.mutex);
     }

@@ -32,7 +32,10 @@ each_cell = pytest.mark.parametrize("cell", CELLS)
 @each_isa
 @each_cell
 def test_every_activation(cell, isa, dtype, name, role):
-    timesteps = 1 if name == "exponential" else 4  # e^(e^x) soon overflows
+    if name == "exponential":
+        timesteps = 1  # e^(e^x) soon overflows
+    else:
+        timesteps = 4 if role == "activation" else 2  # gates without bounds multiply errors at every step
     case = Case(cell, 3, timesteps, 5, 9, **{role: name})
     assert_matches_reference(kernel_results(case.problem.as_type(dtype), isa=isa), case)
 
