@@ -74,10 +74,20 @@ class WithoutSignals {
 #endif
 };
 
+/// Where the calling thread runs, as far as the system tells.
+int this_processor() {
+#ifdef __linux__
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
 }  // namespace
 
 struct alignas(64) Team::Helper {
   int number;                // 1 and up; the caller is 0
+  int avoided = -1;          // the processor of the last caller
   Clock::time_point helped;  // when it did so last
   std::mutex mutex;
   std::condition_variable woken;
@@ -85,20 +95,19 @@ struct alignas(64) Team::Helper {
   std::atomic<Presence> presence{Presence::away};
 #ifdef __linux__
   pthread_t thread;
-  cpu_set_t processors;  // that it may run on, as avoid_caller has told the system
+  cpu_set_t processors;  // that it may run on, as keep_off has told the system
 #endif
 
-  void avoid_caller();
+  void keep_off(int processor);
 };
 
-/// Lets the helper run wherever the calling thread may but where that runs now: some schedulers wake a thread
-/// on the processor of whoever wakes it, and leave it there for milliseconds although another is idle.
-void Team::Helper::avoid_caller() {
+/// Lets the helper run wherever the calling thread may but on that processor.
+void Team::Helper::keep_off(int processor) {
+  avoided = processor;
 #ifdef __linux__
   cpu_set_t others;
-  const int here = sched_getcpu();
-  if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof others, &others) != 0) return;
-  if (CPU_COUNT(&others) > 1) CPU_CLR(here, &others);
+  if (processor < 0 || processor >= CPU_SETSIZE || sched_getaffinity(0, sizeof others, &others) != 0) return;
+  if (CPU_COUNT(&others) > 1) CPU_CLR(processor, &others);
   if (CPU_EQUAL(&others, &processors)) return;
   if (pthread_setaffinity_np(thread, sizeof others, &others) == 0) processors = others;
 #endif
@@ -130,7 +139,6 @@ int Team::hire(int helpers) {
       helper->thread = started.native_handle();
       CPU_ZERO(&helper->processors);
 #endif
-      helper->avoid_caller();
       started.detach();
       helpers_.push_back(std::move(helper));
     } catch (const std::system_error&) {
@@ -153,11 +161,15 @@ void Team::open(const Crew& crew, bool together, Task task, void* context, int e
   remaining_.store(expected, std::memory_order_relaxed);
   roll_.store(roll_of(epoch), std::memory_order_relaxed);
   epoch_.store(epoch);
+  // Some schedulers wake a thread on the processor of whoever wakes it, or move the caller to that of a helper,
+  // and leave the two there for milliseconds although another processor is idle.
+  const int here = this_processor();
   const int helpers = std::min(crew.threads - 1, static_cast<int>(helpers_.size()));
   for (int i = 0; i < helpers; ++i) {
     Helper& helper = *helpers_[i];
-    if (!helper.parked.load()) continue;
-    helper.avoid_caller();
+    const bool parked = helper.parked.load();
+    if (parked || helper.avoided != here) helper.keep_off(here);
+    if (!parked) continue;
     {
       const std::lock_guard<std::mutex> lock(helper.mutex);
     }
