@@ -13,9 +13,6 @@
 #ifndef _WIN32
 #include <pthread.h>
 #endif
-#ifdef __linux__
-#include <sched.h>
-#endif
 
 namespace timeloom {
 namespace {

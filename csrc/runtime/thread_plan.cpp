@@ -9,7 +9,7 @@ namespace timeloom {
 namespace {
 
 constexpr double kRate = 30e9;  // multiply-adds a second of one thread, roughly: only thresholds depend on it
-constexpr double kLeastShare = 50e-6;       // seconds of work that make waking a thread worthwhile: it takes
+constexpr double kLeastShare = 25e-6;       // seconds of work that make waking a thread worthwhile: it takes
                                             // microseconds, and on a busy machine some ten of them
 constexpr double kLeastStepShare = 0.4e-6;  // seconds a step that make a meeting a step worthwhile
 constexpr double kLeastPiece = 20e-6;       // seconds of a share if a thread has several
