@@ -8,7 +8,9 @@ Every row of the grid (bench/shapes.py) is checked against the float64 reference
 timed in turns. The ratio of a row is the time of its best peer over ours: the median of the rounds. Rows are
 appended to build/bench/rows.jsonl as they come; a row that is there for the same build of the kernels is not
 measured again.
-A row counts if PyTorch, JAX and, for inference, ONNX Runtime took part.
+A row counts if PyTorch, JAX and, for inference, ONNX Runtime took part; "named" are the ratios beside these
+alone. "At peak" is what the ratio would be if ours took no longer than its multiply-adds at the FMA peak of
+the same run: a target beyond that is out of reach on this machine, whoever writes the kernel.
 """
 
 import argparse
@@ -30,6 +32,7 @@ from bench import machine, rows, shapes
 from bench.chart import draw
 from bench.rows import Row, chosen_rows
 
+NAMED = ("PyTorch", "JAX", "ONNX Runtime")  # how the names of those begin whom a row needs
 FOLDER = machine.ROOT / "build" / "bench"
 Found = dict[str, Any]
 
@@ -86,11 +89,27 @@ def geometric_mean(values: Sequence[float]) -> float:
     return float(np.exp(np.mean(np.log(values))))
 
 
+def at_peak(found: Found) -> float:
+    """The ratio if ours took no longer than its multiply-adds at the peak."""
+    return float(found["ratio"][1] / found["share"])
+
+
+def beside_named(found: Found) -> list[float]:
+    """Quartiles of the ratio beside the best of those that a row needs; none of them timed: their trials."""
+    seconds = {name: np.array(one) for name, one in found["seconds"].items()}
+    timed = [seconds[name] for name in seconds if name.startswith(NAMED)]
+    if timed:
+        best = min(timed, key=lambda one: float(np.median(one)))
+        return [float(value) for value in np.percentile(best / seconds["timeloom"], [25, 50, 75])]
+    trials = [one for name, one in found["trials"].items() if name.startswith(NAMED)]
+    return [min(trials) / found["ours"]] * 3
+
+
 def row_lines(records: dict[Row, Found]) -> list[str]:
     """A line for each row."""
     lines = [
         f"{'cell':10} {'work':17} {'batch x time x features x units':>31} {'threads':>7} {'ours ms':>10} "
-        f"{'peer ms':>10} {'ratio':>6} {'quartiles':>14} {'target':>6} {'share':>6}  best peer"
+        f"{'peer ms':>10} {'ratio':>6} {'quartiles':>14} {'target':>6} {'at peak':>7} {'share':>6}  best peer"
     ]
     for row, found in records.items():
         target = rows.target_of(row)
@@ -100,40 +119,44 @@ def row_lines(records: dict[Row, Found]) -> list[str]:
             verdict = " " if middle >= target and high >= 1 else "-"
             line += (
                 f"{1e3 * found['peer']:10.4f} {middle:6.2f} {low:6.2f} {high:6.2f}{verdict} {target:6.2f} "
-                f"{found['share']:6.0%}  {found['best_peer']}"
+                f"{at_peak(found):7.2f} {found['share']:6.0%}  {found['best_peer']}"
             )
         lines.append(line + ("" if found["counts"] else "  (does not count: peers missing)"))
     return lines
 
 
-def verdict(value: float, target: float) -> str:
-    """met or missed."""
-    return "met" if value >= target else "missed"
+def verdict(value: float, target: float, reachable: float = np.inf) -> str:
+    """met, missed, or out of reach for any kernel."""
+    return "met" if value >= target else "missed" if reachable >= target else "out of reach"
 
 
 def class_lines(records: dict[Row, Found]) -> list[str]:
     """A line for each class, mode and number of threads, of the rows that count."""
     counted = {row: found for row, found in records.items() if found["counts"] and "ratio" in found}
     lines = [
-        f"{'class':42} {'work':19} {'threads':>7} {'rows':>4} {'mean':>6} {'least':>6} {'target':>6}  "
-        f"{'verdict':7} {'row of the least'}"
+        f"{'class':42} {'work':19} {'threads':>7} {'rows':>4} {'mean':>6} {'named':>6} {'least':>6} "
+        f"{'target':>6} {'at peak':>7}  {'verdict':12} {'row of the least'}"
     ]
     for kind in rows.CLASSES:
         for trains in (False, True):
             for threads in dict.fromkeys(row.threads for row in counted):
-                found = {
-                    row: record["ratio"][1]
+                own = {
+                    row: record
                     for row, record in counted.items()
                     if rows.class_of(row) == kind and row.trains == trains and row.threads == threads
                 }
-                if not found:
+                if not own:
                     continue
+                found = {row: record["ratio"][1] for row, record in own.items()}
                 mean, least = geometric_mean(list(found.values())), min(found, key=lambda row: found[row])
+                named = geometric_mean([beside_named(record)[1] for record in own.values()])
+                peak = geometric_mean([at_peak(record) for record in own.values()])
                 target = kind.training if trains else kind.inference
+                judged = verdict(mean, target, peak)
                 mode = "forward + backward" if trains else "inference"
                 lines.append(
-                    f"{kind.name:42} {mode:19} {threads:7} {len(found):4} {mean:6.2f} {found[least]:6.2f} "
-                    f"{target:6.2f}  {verdict(mean, target):7} {least.key}"
+                    f"{kind.name:42} {mode:19} {threads:7} {len(found):4} {mean:6.2f} {named:6.2f} "
+                    f"{found[least]:6.2f} {target:6.2f} {peak:7.2f}  {judged:12} {least.key}"
                 )
     return lines
 
@@ -151,12 +174,19 @@ def summary_lines(records: dict[Row, Found]) -> list[str]:
         highest = some[worst]["ratio"][2]
         slower = sum(found["ratio"][2] < 1 for found in some.values())
         peak = np.median([found["peak"] for found in some.values()]) / 1e9
+        reachable = geometric_mean([at_peak(found) for found in some.values()])
+        named = {row: beside_named(found) for row, found in some.items()}
+        worst_named = min(named, key=lambda row: named[row][2])
+        slower_named = sum(high < 1 for _, _, high in named.values())
         lines += [
             f"{threads} thread{'s' * (threads > 1)}: {len(some)} rows, FMA peak {peak:.0f} GFLOP/s",
             f"  geometric mean of the ratios {mean:.2f} (target {rows.LEAST_MEAN}: "
-            f"{verdict(mean, rows.LEAST_MEAN)})",
+            f"{verdict(mean, rows.LEAST_MEAN, reachable)}; at peak {reachable:.2f})",
             f"  worst upper quartile {highest:.2f} (target 1.0: {verdict(highest, 1)}; {slower} rows below): "
             f"{worst.key}",
+            f"  beside {', '.join(NAMED)} alone: geometric mean "
+            f"{geometric_mean([middle for _, middle, _ in named.values()]):.2f}, worst upper quartile "
+            f"{named[worst_named][2]:.2f} ({slower_named} rows below): {worst_named.key}",
         ]
         for trains in (False, True):
             shares = {

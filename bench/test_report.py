@@ -96,6 +96,25 @@ def test_tables_say_met_and_missed():
     assert "worst upper quartile 0.50 (target 1.0: missed; 1 rows below)" in text
 
 
+def test_a_target_beyond_the_peak_is_out_of_reach():
+    near_peak = made(LARGE, [0.3125] * 3, [0.375] * 3)  # 6.4 of 8 flops a second, 1.2 times as fast
+    assert near_peak["share"] == 0.8
+    assert report.at_peak(near_peak) == pytest.approx(1.5)
+    (line,) = report.class_lines({LARGE: near_peak})[1:]
+    assert "out of reach" in line
+    far_from_it = made(LARGE, [0.5] * 3, [0.6] * 3)
+    assert "missed" in report.class_lines({LARGE: far_from_it})[1]
+
+
+def test_named_peers_are_those_that_a_row_needs():
+    found = made(FORECAST, [1.0] * 3, [3.0] * 3)
+    other = found | {"best_peer": "OpenVINO", "seconds": found["seconds"] | {"OpenVINO": [2.0] * 3}}
+    assert report.beside_named(other) == [3.0] * 3
+    timed = {"timeloom": [1.0] * 3, "OpenVINO": [2.0] * 3}
+    trials = {"timeloom": 1.0, "OpenVINO": 2.0, "PyTorch, frozen trace": 4.0, "JAX": 5.0}
+    assert report.beside_named(other | {"seconds": timed, "trials": trials}) == [4.0] * 3
+
+
 def test_newest_record_of_this_build_is_read(tmp_path):
     file = tmp_path / "rows.jsonl"
     records = [made(FORECAST, [ours] * 3, [3.0] * 3) for ours in (1.0, 2.0)]
