@@ -57,13 +57,14 @@ class Layer:
         self.activations = (facts["activation"], facts["recurrent_activation"])
         self.states = facts["states"]
         self.cell = cell
+        self.packed = _core.PackedWeights()  # as those of Variables: a call packs nothing
         self.cache = self.forward(Way(), keep=True)[2] if backward else None
 
     def forward(self, way: Way, keep: bool = False) -> Any:
         """Outputs, states and, if kept, what backward needs."""
         options = {"_threads": way.threads, "_path": way.path, "_k_block": way.k_block}
         return _core.rnn_forward(
-            self.cell, *self.arrays, None, *self.activations, False, True, keep, **options
+            self.cell, *self.arrays, None, *self.activations, False, True, keep, self.packed, **options
         )
 
     def call(self, way: Way) -> Callable[[], object]:

@@ -76,6 +76,7 @@ void multiply_part(const Gemm<Scalar>& call, const MatrixView<const Scalar>& blo
     V acc[kHeight][kVectors];
     const Scalar* left[kHeight];
     Scalar* target[kHeight];
+    TIMELOOM_UNROLL
     for (int i = 0; i < kHeight; ++i) {
       left[i] = block.data + (first + i) * block.row_stride;
       target[i] = call.outputs.data + (top + first + i) * call.outputs.row_stride + part.column;
@@ -90,6 +91,7 @@ void multiply_part(const Gemm<Scalar>& call, const MatrixView<const Scalar>& blo
       }
     }
     multiply_add<kHeight, 0, kVectors>(acc, left, right, right_stride, block.cols);
+    TIMELOOM_UNROLL
     for (int i = 0; i < kHeight; ++i) {
       TIMELOOM_UNROLL
       for (int v = 0; v < kVectors; ++v) {

@@ -84,27 +84,26 @@ int this_processor() {
 
 struct alignas(64) Team::Helper {
   int number;                // 1 and up; the caller is 0
-  int avoided = -1;          // the processor of the last caller
   Clock::time_point helped;  // when it did so last
   std::mutex mutex;
   std::condition_variable woken;
   std::atomic<bool> parked{false};
   std::atomic<Presence> presence{Presence::away};
+  std::atomic<int> processor{-1};  // where it began to help last
 #ifdef __linux__
   pthread_t thread;
   cpu_set_t processors;  // that it may run on, as keep_off has told the system
 #endif
 
-  void keep_off(int processor);
+  void keep_off(int taken);
 };
 
 /// Lets the helper run wherever the calling thread may but on that processor.
-void Team::Helper::keep_off(int processor) {
-  avoided = processor;
+void Team::Helper::keep_off([[maybe_unused]] int taken) {
 #ifdef __linux__
   cpu_set_t others;
-  if (processor < 0 || processor >= CPU_SETSIZE || sched_getaffinity(0, sizeof others, &others) != 0) return;
-  if (CPU_COUNT(&others) > 1) CPU_CLR(processor, &others);
+  if (taken < 0 || taken >= CPU_SETSIZE || sched_getaffinity(0, sizeof others, &others) != 0) return;
+  if (CPU_COUNT(&others) > 1) CPU_CLR(taken, &others);
   if (CPU_EQUAL(&others, &processors)) return;
   if (pthread_setaffinity_np(thread, sizeof others, &others) == 0) processors = others;
 #endif
@@ -158,14 +157,14 @@ void Team::open(const Crew& crew, bool together, Task task, void* context, int e
   remaining_.store(expected, std::memory_order_relaxed);
   roll_.store(roll_of(epoch), std::memory_order_relaxed);
   epoch_.store(epoch);
-  // Some schedulers wake a thread on the processor of whoever wakes it, or move the caller to that of a helper,
-  // and leave the two there for milliseconds although another processor is idle.
+  // Some schedulers wake a thread on the processor of whoever wakes it, or move the caller to that of a
+  // helper, and leave the two there for milliseconds although another processor is idle.
   const int here = this_processor();
   const int helpers = std::min(crew.threads - 1, static_cast<int>(helpers_.size()));
   for (int i = 0; i < helpers; ++i) {
     Helper& helper = *helpers_[i];
     const bool parked = helper.parked.load();
-    if (parked || helper.avoided != here) helper.keep_off(here);
+    if (parked || helper.processor.load(std::memory_order_relaxed) == here) helper.keep_off(here);
     if (!parked) continue;
     {
       const std::lock_guard<std::mutex> lock(helper.mutex);
@@ -266,6 +265,7 @@ bool Team::help_once(Helper& self, std::uint64_t epoch) {
   const bool joins = joins_.load(std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_acquire);
   if (epoch_.load(std::memory_order_relaxed) != epoch || self.number >= threads) return false;
+  self.processor.store(this_processor(), std::memory_order_relaxed);
   const bool joined = joins && join(epoch);
   if (!together) {
     take_shares(epoch, self.number, threads, shares, task, context);

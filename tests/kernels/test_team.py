@@ -1,11 +1,16 @@
 """The threads that help calls: any number of them, called from anywhere, late or not, changes no result."""
 
+import subprocess
+import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.kernels.cases import (
+    HAS_THREADS,
     PATHS,
     Case,
     assert_last_ran_on,
@@ -144,3 +149,44 @@ def test_limit_that_changes_during_calls_changes_no_bit():
         finally:
             finished = True
         toggling.result()
+
+
+PLACES_OF_A_HELPER = """
+    import os, time
+    import numpy as np
+    from tests.kernels.cases import Case, kernel_forward
+
+    arguments = Case("gru", 8, 3, 4, 8).problem.as_type(np.float32).arguments
+
+    def threads():
+        return set(map(int, os.listdir("/proc/self/task")))
+
+    def wait_for_places(count, of):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            time.sleep(0.02)  # by and by the helper sleeps, and is woken
+            kernel_forward(arguments, _threads=2)
+            places = os.sched_getaffinity(helper)
+            if len(places) == count and places <= of:
+                return
+        raise SystemExit(f"expected {count} of {of}, found {places}")
+
+    before = threads()
+    kernel_forward(arguments, _threads=2)
+    (helper,) = threads() - before
+    everywhere = os.sched_getaffinity(0)
+    wait_for_places(max(1, len(everywhere) - 1), everywhere)
+    os.sched_setaffinity(0, {min(everywhere)})
+    wait_for_places(1, {min(everywhere)})
+    os.sched_setaffinity(0, everywhere)
+    wait_for_places(max(1, len(everywhere) - 1), everywhere)
+"""
+
+
+def test_helper_stays_off_the_processor_of_its_caller():
+    if not HAS_THREADS or sys.platform != "linux":
+        return  # there is no helper, or no way to place it
+    command = [sys.executable, "-c", textwrap.dedent(PLACES_OF_A_HELPER)]
+    root = Path(__file__).parents[2]
+    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
