@@ -85,24 +85,31 @@ def run(wanted: Sequence[Row], options: argparse.Namespace, build: str) -> None:
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """exp of the mean of logarithms."""
+    """exp of the mean of logarithms; NaN of none."""
+    if not values:
+        return float("nan")
     return float(np.exp(np.mean(np.log(values))))
 
 
 def at_peak(found: Found) -> float:
     """The ratio if ours took no longer than its multiply-adds at the peak."""
-    return float(found["ratio"][1] / found["share"])
+    ratio = float(found["ratio"][1])
+    return max(ratio, ratio / found["share"])  # a share above 1: the peak was measured in a slow moment
 
 
-def beside_named(found: Found) -> list[float]:
-    """Quartiles of the ratio beside the best of those that a row needs; none of them timed: their trials."""
-    seconds = {name: np.array(one) for name, one in found["seconds"].items()}
-    timed = [seconds[name] for name in seconds if name.startswith(NAMED)]
-    if timed:
-        best = min(timed, key=lambda one: float(np.median(one)))
-        return [float(value) for value in np.percentile(best / seconds["timeloom"], [25, 50, 75])]
-    trials = [one for name, one in found["trials"].items() if name.startswith(NAMED)]
-    return [min(trials) / found["ours"]] * 3
+def beside_named(found: Found) -> list[float] | None:
+    """Quartiles of the ratio beside the best of those that a row needs; all alike where it had but a trial.
+
+    None if none of them took part under its name.
+    """
+    ours = np.array(found["seconds"]["timeloom"])
+    seconds = {name: np.array(one) for name, one in found["seconds"].items() if name.startswith(NAMED)}
+    trials = {name: np.full(1, one) for name, one in found["trials"].items() if name.startswith(NAMED)}
+    if not trials and not seconds:
+        return None
+    best = min((trials | seconds).values(), key=lambda one: float(np.median(one)))
+    own = ours if len(best) == len(ours) else np.median(ours)
+    return [float(value) for value in np.percentile(best / own, [25, 50, 75])]
 
 
 def row_lines(records: dict[Row, Found]) -> list[str]:
@@ -149,7 +156,8 @@ def class_lines(records: dict[Row, Found]) -> list[str]:
                     continue
                 found = {row: record["ratio"][1] for row, record in own.items()}
                 mean, least = geometric_mean(list(found.values())), min(found, key=lambda row: found[row])
-                named = geometric_mean([beside_named(record)[1] for record in own.values()])
+                besides = [beside_named(record) for record in own.values()]
+                named = geometric_mean([quartiles[1] for quartiles in besides if quartiles is not None])
                 peak = geometric_mean([at_peak(record) for record in own.values()])
                 target = kind.training if trains else kind.inference
                 judged = verdict(mean, target, peak)
@@ -175,8 +183,9 @@ def summary_lines(records: dict[Row, Found]) -> list[str]:
         slower = sum(found["ratio"][2] < 1 for found in some.values())
         peak = np.median([found["peak"] for found in some.values()]) / 1e9
         reachable = geometric_mean([at_peak(found) for found in some.values()])
-        named = {row: beside_named(found) for row, found in some.items()}
-        worst_named = min(named, key=lambda row: named[row][2])
+        besides = {row: beside_named(found) for row, found in some.items()}
+        named = {row: quartiles for row, quartiles in besides.items() if quartiles is not None}
+        worst_named = min(named, key=lambda row: named[row][2], default=worst)
         slower_named = sum(high < 1 for _, _, high in named.values())
         lines += [
             f"{threads} thread{'s' * (threads > 1)}: {len(some)} rows, FMA peak {peak:.0f} GFLOP/s",
@@ -184,10 +193,13 @@ def summary_lines(records: dict[Row, Found]) -> list[str]:
             f"{verdict(mean, rows.LEAST_MEAN, reachable)}; at peak {reachable:.2f})",
             f"  worst upper quartile {highest:.2f} (target 1.0: {verdict(highest, 1)}; {slower} rows below): "
             f"{worst.key}",
-            f"  beside {', '.join(NAMED)} alone: geometric mean "
-            f"{geometric_mean([middle for _, middle, _ in named.values()]):.2f}, worst upper quartile "
-            f"{named[worst_named][2]:.2f} ({slower_named} rows below): {worst_named.key}",
         ]
+        if named:
+            lines.append(
+                f"  beside {', '.join(NAMED)} alone: geometric mean "
+                f"{geometric_mean([middle for _, middle, _ in named.values()]):.2f}, worst upper quartile "
+                f"{named[worst_named][2]:.2f} ({slower_named} rows below): {worst_named.key}"
+            )
         for trains in (False, True):
             shares = {
                 row: found["share"]

@@ -113,6 +113,11 @@ def test_named_peers_are_those_that_a_row_needs():
     timed = {"timeloom": [1.0] * 3, "OpenVINO": [2.0] * 3}
     trials = {"timeloom": 1.0, "OpenVINO": 2.0, "PyTorch, frozen trace": 4.0, "JAX": 5.0}
     assert report.beside_named(other | {"seconds": timed, "trials": trials}) == [4.0] * 3
+    slow_but_timed = other | {"seconds": timed | {"ONNX Runtime": [6.0] * 3}, "trials": trials}
+    assert report.beside_named(slow_but_timed) == [4.0] * 3
+    assert (
+        report.beside_named(other | {"seconds": timed, "trials": {"timeloom": 1.0, "OpenVINO": 2.0}}) is None
+    )
 
 
 def test_newest_record_of_this_build_is_read(tmp_path):

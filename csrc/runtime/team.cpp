@@ -71,15 +71,6 @@ class WithoutSignals {
 #endif
 };
 
-/// Where the calling thread runs, as far as the system tells.
-int this_processor() {
-#ifdef __linux__
-  return sched_getcpu();
-#else
-  return -1;
-#endif
-}
-
 }  // namespace
 
 struct alignas(64) Team::Helper {
@@ -89,24 +80,37 @@ struct alignas(64) Team::Helper {
   std::condition_variable woken;
   std::atomic<bool> parked{false};
   std::atomic<Presence> presence{Presence::away};
-  std::atomic<int> processor{-1};  // where it began to help last
 #ifdef __linux__
   pthread_t thread;
-  cpu_set_t processors;  // that it may run on, as keep_off has told the system
+  cpu_set_t processors;  // that it may run on once it is awake
 #endif
+  bool steered = false;  // till then not where its caller does
 
-  void keep_off(int taken);
+  void steer();
+  void unsteer();
 };
 
-/// Lets the helper run wherever the calling thread may but on that processor.
-void Team::Helper::keep_off([[maybe_unused]] int taken) {
+/// Lets a sleeping helper wake anywhere but where the calling thread runs: some schedulers wake a thread on
+/// the processor of whoever wakes it, and leave the two there for milliseconds although another is idle.
+/// Under its mutex.
+void Team::Helper::steer() {
 #ifdef __linux__
-  cpu_set_t others;
-  if (taken < 0 || taken >= CPU_SETSIZE || sched_getaffinity(0, sizeof others, &others) != 0) return;
-  if (CPU_COUNT(&others) > 1) CPU_CLR(taken, &others);
-  if (CPU_EQUAL(&others, &processors)) return;
-  if (pthread_setaffinity_np(thread, sizeof others, &others) == 0) processors = others;
+  const int here = sched_getcpu();
+  if (here < 0 || here >= CPU_SETSIZE) return;
+  if (!steered && pthread_getaffinity_np(thread, sizeof processors, &processors) != 0) return;
+  cpu_set_t others = processors;
+  CPU_CLR(here, &others);
+  if (CPU_COUNT(&others) == 0) return;
+  steered = pthread_setaffinity_np(thread, sizeof others, &others) == 0 || steered;
 #endif
+}
+
+/// On the helper, awake: it may run wherever it might before. Under its mutex.
+void Team::Helper::unsteer() {
+#ifdef __linux__
+  if (steered) pthread_setaffinity_np(thread, sizeof processors, &processors);
+#endif
+  steered = false;
 }
 
 Team& Team::instance() {
@@ -133,7 +137,6 @@ int Team::hire(int helpers) {
       std::thread started(&Team::help, this, std::ref(*helper), epoch_.load());
 #ifdef __linux__
       helper->thread = started.native_handle();
-      CPU_ZERO(&helper->processors);
 #endif
       started.detach();
       helpers_.push_back(std::move(helper));
@@ -157,17 +160,13 @@ void Team::open(const Crew& crew, bool together, Task task, void* context, int e
   remaining_.store(expected, std::memory_order_relaxed);
   roll_.store(roll_of(epoch), std::memory_order_relaxed);
   epoch_.store(epoch);
-  // Some schedulers wake a thread on the processor of whoever wakes it, or move the caller to that of a
-  // helper, and leave the two there for milliseconds although another processor is idle.
-  const int here = this_processor();
   const int helpers = std::min(crew.threads - 1, static_cast<int>(helpers_.size()));
   for (int i = 0; i < helpers; ++i) {
     Helper& helper = *helpers_[i];
-    const bool parked = helper.parked.load();
-    if (parked || helper.processor.load(std::memory_order_relaxed) == here) helper.keep_off(here);
-    if (!parked) continue;
+    if (!helper.parked.load()) continue;
     {
       const std::lock_guard<std::mutex> lock(helper.mutex);
+      if (helper.parked.load()) helper.steer();
     }
     helper.woken.notify_one();
   }
@@ -265,7 +264,6 @@ bool Team::help_once(Helper& self, std::uint64_t epoch) {
   const bool joins = joins_.load(std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_acquire);
   if (epoch_.load(std::memory_order_relaxed) != epoch || self.number >= threads) return false;
-  self.processor.store(this_processor(), std::memory_order_relaxed);
   const bool joined = joins && join(epoch);
   if (!together) {
     take_shares(epoch, self.number, threads, shares, task, context);
@@ -297,8 +295,9 @@ std::uint64_t Team::wait_for_call(Helper& self, std::uint64_t seen) {
   {
     std::unique_lock<std::mutex> lock(self.mutex);
     self.woken.wait(lock, called);
+    self.unsteer();
+    self.parked.store(false);
   }
-  self.parked.store(false);
   return epoch;
 }
 

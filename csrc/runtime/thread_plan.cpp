@@ -9,7 +9,7 @@ namespace timeloom {
 namespace {
 
 constexpr double kRate = 30e9;  // multiply-adds a second of one thread, roughly: only thresholds depend on it
-constexpr double kLeastShare = 25e-6;       // seconds of work that make waking a thread worthwhile: it takes
+constexpr double kLeastShare = 50e-6;       // seconds of work that make waking a thread worthwhile: it takes
                                             // microseconds, and on a busy machine some ten of them
 constexpr double kLeastStepShare = 0.4e-6;  // seconds a step that make a meeting a step worthwhile
 constexpr double kLeastPiece = 20e-6;       // seconds of a share if a thread has several
@@ -37,7 +37,8 @@ RnnPath forced_path(const std::string& name, RnnPath path) {
 int threads_for(double seconds) {
   const int limit = thread_limit();
   const double fed = seconds / kLeastShare;
-  return fed < 2.0 ? 1 : fed < limit ? static_cast<int>(fed) : limit;
+  if (fed < 1 || limit == 1) return 1;
+  return fed < 2 ? 2 : fed < limit ? static_cast<int>(fed) : limit;  // half a share pays one helper
 }
 
 int shares_for(int threads, double seconds, index rows) {
@@ -93,7 +94,7 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
   // cores read together. Of more than two, some would have nothing to do.
   const bool divides_well =
       plan.crew.shares > plan.crew.threads || (!backward && weight_bytes >= 4 * kCacheBytes);
-  plan.alone_pays = limit > 1 && seconds >= kLeastShare &&
+  plan.alone_pays = limit > 1 && seconds >= kLeastShare / 2 &&
                     (plan.crew.threads == 1 || (plan.crew.threads == 2 && !divides_well));
   plan.path.by_gate = by_gate;
   if (by_gate) plan.path.separate = false;

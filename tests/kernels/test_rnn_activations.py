@@ -16,6 +16,7 @@ from tests.kernels.cases import (
     by_name,
     kernel_forward,
     kernel_results,
+    timesteps_of_activation,
 )
 from tests.reference.activations import ACTIVATIONS
 
@@ -32,11 +33,7 @@ each_cell = pytest.mark.parametrize("cell", CELLS)
 @each_isa
 @each_cell
 def test_every_activation(cell, isa, dtype, name, role):
-    if name == "exponential":
-        timesteps = 1  # e^(e^x) soon overflows
-    else:
-        timesteps = 4 if role == "activation" else 2  # gates without bounds multiply errors at every step
-    case = Case(cell, 3, timesteps, 5, 9, **{role: name})
+    case = Case(cell, 3, timesteps_of_activation(name, role), 5, 9, **{role: name})
     assert_matches_reference(kernel_results(case.problem.as_type(dtype), isa=isa), case)
 
 

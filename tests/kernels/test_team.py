@@ -161,29 +161,26 @@ PLACES_OF_A_HELPER = """
     def threads():
         return set(map(int, os.listdir("/proc/self/task")))
 
-    def wait_for_places(count, of):
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            time.sleep(0.02)  # by and by the helper sleeps, and is woken
-            kernel_forward(arguments, _threads=2)
-            places = os.sched_getaffinity(helper)
-            if len(places) == count and places <= of:
-                return
-        raise SystemExit(f"expected {count} of {of}, found {places}")
+    def place_after_a_nap():
+        time.sleep(0.03)
+        kernel_forward(arguments, _threads=2)
+        with open(f"/proc/self/task/{helper}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[36])
 
     before = threads()
     kernel_forward(arguments, _threads=2)
     (helper,) = threads() - before
-    everywhere = os.sched_getaffinity(0)
-    wait_for_places(max(1, len(everywhere) - 1), everywhere)
-    os.sched_setaffinity(0, {min(everywhere)})
-    wait_for_places(1, {min(everywhere)})
-    os.sched_setaffinity(0, everywhere)
-    wait_for_places(max(1, len(everywhere) - 1), everywhere)
+    everywhere = os.sched_getaffinity(helper)
+    for here in sorted(everywhere)[:2]:
+        os.sched_setaffinity(0, {here})  # the caller alone
+        places = [place_after_a_nap() for _ in range(20)]
+        assert os.sched_getaffinity(helper) == everywhere
+        if len(everywhere) > 1:
+            assert places.count(here) < 10, (here, places)
 """
 
 
-def test_helper_stays_off_the_processor_of_its_caller():
+def test_a_helper_wakes_off_the_processor_of_its_caller_and_may_go_anywhere():
     if not HAS_THREADS or sys.platform != "linux":
         return  # there is no helper, or no way to place it
     command = [sys.executable, "-c", textwrap.dedent(PLACES_OF_A_HELPER)]
