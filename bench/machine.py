@@ -14,7 +14,14 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("numpy", "torch", "jax", "jaxlib", "onnxruntime", "openvino", "keras", "tensorflow")
-SETTINGS = ("TIMELOOM_ISA", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "OMP_NUM_THREADS", "XLA_FLAGS")
+SETTINGS = (
+    "TIMELOOM_ISA",
+    "ONEDNN_MAX_CPU_ISA",
+    "ATEN_CPU_CAPABILITY",
+    "OPENBLAS_CORETYPE",
+    "OMP_NUM_THREADS",
+    "XLA_FLAGS",
+)
 
 
 def processor() -> str:
