@@ -112,6 +112,12 @@ def beside_named(found: Found) -> list[float] | None:
     return [float(value) for value in np.percentile(best / own, [25, 50, 75])]
 
 
+def named_of(records: dict[Row, Found]) -> dict[Row, list[float]]:
+    """beside_named of the rows that have it."""
+    quartiles = {row: beside_named(found) for row, found in records.items()}
+    return {row: one for row, one in quartiles.items() if one is not None}
+
+
 def row_lines(records: dict[Row, Found]) -> list[str]:
     """A line for each row."""
     lines = [
@@ -156,8 +162,7 @@ def class_lines(records: dict[Row, Found]) -> list[str]:
                     continue
                 found = {row: record["ratio"][1] for row, record in own.items()}
                 mean, least = geometric_mean(list(found.values())), min(found, key=lambda row: found[row])
-                besides = [beside_named(record) for record in own.values()]
-                named = geometric_mean([quartiles[1] for quartiles in besides if quartiles is not None])
+                named = geometric_mean([middle for _, middle, _ in named_of(own).values()])
                 peak = geometric_mean([at_peak(record) for record in own.values()])
                 target = kind.training if trains else kind.inference
                 judged = verdict(mean, target, peak)
@@ -183,10 +188,7 @@ def summary_lines(records: dict[Row, Found]) -> list[str]:
         slower = sum(found["ratio"][2] < 1 for found in some.values())
         peak = np.median([found["peak"] for found in some.values()]) / 1e9
         reachable = geometric_mean([at_peak(found) for found in some.values()])
-        besides = {row: beside_named(found) for row, found in some.items()}
-        named = {row: quartiles for row, quartiles in besides.items() if quartiles is not None}
-        worst_named = min(named, key=lambda row: named[row][2], default=worst)
-        slower_named = sum(high < 1 for _, _, high in named.values())
+        named = named_of(some)
         lines += [
             f"{threads} thread{'s' * (threads > 1)}: {len(some)} rows, FMA peak {peak:.0f} GFLOP/s",
             f"  geometric mean of the ratios {mean:.2f} (target {rows.LEAST_MEAN}: "
@@ -195,6 +197,8 @@ def summary_lines(records: dict[Row, Found]) -> list[str]:
             f"{worst.key}",
         ]
         if named:
+            worst_named = min(named, key=lambda row: named[row][2])
+            slower_named = sum(high < 1 for _, _, high in named.values())
             lines.append(
                 f"  beside {', '.join(NAMED)} alone: geometric mean "
                 f"{geometric_mean([middle for _, middle, _ in named.values()]):.2f}, worst upper quartile "
