@@ -39,6 +39,12 @@ def threads():
     timeloom.backend.set_num_threads(0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def modules_are_loaded():
+    """Or the first test of a process would count them."""
+    measured_peak(*MODELS["stacked"], training=True)
+
+
 def features(*shape):
     return lambda: GENERATOR.standard_normal(shape, dtype="float32")
 
@@ -199,15 +205,23 @@ def measured_peak(make, inputs, targets, options, training):
         tracemalloc.stop()
 
 
+def least_peak(threads, model, sizes, training):
+    """Two directions that could run at once run in turns where no second thread comes: as on one thread."""
+    threads(1)
+    return timeloom.memory_estimate(model, *sizes, training=training).peak
+
+
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("name", MODELS)
 def test_estimate_of_training_is_near_the_measured_peak(threads, name, count):
     threads(count)
     model, shape, peak = measured_peak(*MODELS[name], training=True)
     estimate = timeloom.memory_estimate(model, *shape[:2])
-    assert peak > 3e6  # or what Python itself takes would count
-    assert estimate.peak == pytest.approx(peak, rel=0.1)
     assert estimate.threads == count
+    least = least_peak(threads, model, shape[:2], True) if name == "bidirectional" else estimate.peak
+    assert peak > 3e6  # or what Python itself takes would count
+    assert 0.9 * peak <= estimate.peak
+    assert least <= 1.1 * peak
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -218,9 +232,11 @@ def test_estimate_of_prediction_is_near_the_measured_peak(threads, name, count):
     threads(count)
     model, shape, peak = measured_peak(*MODELS[name], training=False)
     estimate = timeloom.memory_estimate(model, *shape[:2], training=False)
-    assert estimate.peak == pytest.approx(peak, rel=0.1)
+    least = least_peak(threads, model, shape[:2], False) if name == "bidirectional" else estimate.peak
     assert (estimate.kept, estimate.gradients, estimate.optimizer_slots) == ({}, 0, 0)
-    # The rest is objects of Python's; and two directions that could run at once may have run in turns.
+    assert 0.9 * peak <= estimate.peak
+    assert least <= 1.1 * peak
+    # The rest is objects of Python's; and what two directions take depends on when each of them does.
     assert -1e5 < peak - estimate.peak < 1e5 or (name, count) == ("bidirectional", 2)
 
 
