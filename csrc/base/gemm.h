@@ -31,7 +31,7 @@ template <typename Scalar>
 struct GemmOuter {
   MatrixView<const Scalar> left;   // [K, M]
   MatrixView<const Scalar> right;  // [K, N]
-  MatrixView<Scalar> outputs;      // [M, N], zeroed by the caller
+  MatrixView<Scalar> outputs;      // [M, N]
   Scalar* packed;                  // workspace [ceil(N / 4L)][min(K, 512)][4L]
   Scalar* gathered;                // workspace [min(K, 512)][row distance of M]
   Scalar* scratch;                 // workspace [threads][M][4L]

@@ -156,9 +156,9 @@ struct RnnBackward {
   Scalar* d_accumulators;  // workspace [P][chunk_rows][width of a panel], or by gate (rnn_backward_rows.h),
                            // zeroed if a gate panel is part empty
   Scalar* d_inputs;        // laid out as inputs.data, valid rows overwritten; null: not wanted
-  Scalar* d_kernel;        // [F, input_gates * U], zeroed by the caller, added to
+  Scalar* d_kernel;        // [F, input_gates * U], overwritten by the last chunk and added to by the others
   Scalar* d_recurrent_kernel;  // [U, state_gates * U], likewise
-  Scalar* d_bias;              // [bias_rows, gates * U] likewise, or null
+  Scalar* d_bias;              // [bias_rows, gates * U], zeroed by the caller and added to, or null
   Scalar* input_rows;          // workspace [gates][chunk_rows][input_distance]
   Scalar* state_rows;          // workspace [gates][chunk_rows][state_distance]
   Scalar* operand_rows;        // second phase: workspace [chunk_rows][state_distance]; else null

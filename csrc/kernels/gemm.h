@@ -202,7 +202,7 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
       Worker share = worker;
       share.index = static_cast<int>(part), share.count = parts;
       outer_product<4, V>(static_cast<const Scalar*>(call.gathered), distance, call.left.cols, call.packed,
-                          packed_rows * kColumns, kColumns, panels, count, scratch, share,
+                          packed_rows * kColumns, kColumns, panels, count, begin == 0, scratch, share,
                           [&](index panel, index row, int v) {
                             const index column = panel * kColumns + v * V::kLanes;
                             return Lanes<Scalar>{call.outputs.data + row * call.outputs.row_stride + column,

@@ -17,13 +17,13 @@ struct Lanes {
   index count;
 };
 
-/// result(column, v) += sum over k < count of left[k * left_stride + column] * right[panel][k * right_stride
-/// + v * L], for the worker's share of all (panel, column). `place(panel, column, v)` says where in the
-/// result a vector lies. scratch: [columns][kVectors * L], the worker's own.
+/// result(column, v) += (= if it is `fresh`) sum over k < count of left[k * left_stride + column] *
+/// right[panel][k * right_stride + v * L], for the worker's share of all (panel, column). `place(panel,
+/// column, v)` says where in the result a vector lies. scratch: [columns][kVectors * L], the worker's own.
 template <int kVectors, class V, class Place, class Scalar = typename V::scalar>
 void outer_product(const Scalar* left, index left_stride, index columns, const Scalar* right,
-                   index right_panel, index right_stride, index panels, index count, Scalar* scratch,
-                   const Worker& worker, Place&& place) noexcept {
+                   index right_panel, index right_stride, index panels, index count, bool fresh,
+                   Scalar* scratch, const Worker& worker, Place&& place) noexcept {
   constexpr int kRows = tile_rows<V>(kVectors);
   constexpr index kWidth = kVectors * V::kLanes;
   for_lines(panels, columns, worker, [&](index panel, Share of_panel) {
@@ -52,7 +52,8 @@ void outer_product(const Scalar* left, index left_stride, index columns, const S
           for (int v = 0; v < kVectors; ++v) {
             if (last) {
               const Lanes<Scalar> target = place(panel, first + i, v);
-              store_lanes(load_lanes<V>(target.data, target.count) + acc[i][v], target.data, target.count);
+              const V before = fresh ? V::zero() : load_lanes<V>(target.data, target.count);
+              store_lanes(before + acc[i][v], target.data, target.count);
             } else {
               acc[i][v].store(scratch + (first + i) * kWidth + v * V::kLanes);
             }

@@ -11,7 +11,7 @@ template <class Cell, class V>
 class BackwardProducts : protected BackwardRows<Cell, V> {
  protected:
   using Rows = BackwardRows<Cell, V>;
-  using Rows::backward_, Rows::chunk_first_, Rows::count_, Rows::features_;
+  using Rows::backward_, Rows::chunk_first_, Rows::count_, Rows::features_, Rows::fresh_;
   using Rows::BackwardRows;
   using Rows::d_gate_offset, Rows::d_input, Rows::d_state, Rows::d_sums, Rows::d_sums_of_chunk;
   using Rows::first_row, Rows::own_rows, Rows::row_place;

@@ -114,6 +114,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
   void open_chunk(index chunk) noexcept {
     chunk_first_ = first_row(shared_.plan.chunk_begin[chunk]);
     count_ = first_row(shared_.plan.chunk_begin[chunk + 1]) - chunk_first_;
+    fresh_ = chunk + 1 == shared_.plan.chunks;
   }
 
   /// The left operands of the weight gradients of a chunk, and where their rows come from.
@@ -156,4 +157,5 @@ class BackwardRows : protected RnnRows<Cell, V> {
   const index row_stride_;
   index chunk_first_ = 0;  // the first packed row of the chunk at hand
   index count_ = 0;        // packed rows of that chunk
+  bool fresh_ = false;     // it is the first that is walked: nothing has been added to the gradients
 };

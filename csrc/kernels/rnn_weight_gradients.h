@@ -9,7 +9,8 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
  protected:
   using Products = BackwardProducts<Cell, V>;
   using Products::accumulator_stride_, Products::panel_stride_, Products::row_stride_;
-  using Products::backward_, Products::count_, Products::features_, Products::panels_, Products::shared_;
+  using Products::backward_, Products::count_, Products::features_, Products::fresh_, Products::panels_,
+      Products::shared_;
   using Products::BackwardProducts;
   using Products::d_gate_offset, Products::d_sums_of_chunk, Products::input_rows, Products::state_rows;
   using Products::input_distance_, Products::state_distance_;
@@ -78,7 +79,7 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
     const index units = units_;
     outer_product<kEnd - kBegin, V>(
         rows, distance, columns, d_sums_of_chunk(panels.begin, 0) + kBegin * V::kLanes, panel_stride_,
-        Shape::kWidth, panels.end - panels.begin, count_, scratch(), worker_,
+        Shape::kWidth, panels.end - panels.begin, count_, fresh_, scratch(), worker_,
         [=](index at, index column, int v) {
           const int accumulator = (kBegin + v) / Shape::kTiles;
           const index unit = (panels.begin + at) * Shape::kUnits + (kBegin + v) % Shape::kTiles * V::kLanes;
@@ -92,7 +93,7 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
                      int accumulator) noexcept {
     const index units = units_;
     outer_product<4, V>(rows, distance, columns, backward_.d_accumulators + d_gate_offset(0, accumulator, 0),
-                        d_gate_offset(1, 0, 0), Gates::kUnits, Gates::panels(shared_.sizes), count_,
+                        d_gate_offset(1, 0, 0), Gates::kUnits, Gates::panels(shared_.sizes), count_, fresh_,
                         scratch(), worker_, [=](index gates_at, index column, int v) {
                           const index unit = gates_at * Gates::kUnits + v * V::kLanes;
                           return Lanes<Scalar>{result + (column * gates + gate) * units + unit, units - unit};

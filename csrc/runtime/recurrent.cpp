@@ -306,8 +306,10 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   backward.d_bias = gradients.d_bias;
 
   const int gates = std::max(info.input_gates, info.state_gates);
-  std::fill_n(gradients.d_kernel, call.features * info.input_gates * units, Scalar(0));
-  std::fill_n(gradients.d_recurrent_kernel, units * info.state_gates * units, Scalar(0));
+  if (rows.total() == 0) {
+    std::fill_n(gradients.d_kernel, call.features * info.input_gates * units, Scalar(0));
+    std::fill_n(gradients.d_recurrent_kernel, units * info.state_gates * units, Scalar(0));
+  }
   if (gradients.d_bias) std::fill_n(gradients.d_bias, info.bias_rows * gates * units, Scalar(0));
 
   const RnnPacking<Scalar> packing{sizes,     call.kernel,       call.recurrent_kernel,

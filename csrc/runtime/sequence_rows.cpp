@@ -81,19 +81,22 @@ void SequenceRows::order_rows(const std::vector<index>& lengths) {
   }
 }
 
-/// A chunk ends with the step that completes kChunkRows rows: a function of the lengths alone.
+/// Chunks of about kChunkRows rows, as equal as whole steps are: a function of the lengths alone.
 void SequenceRows::cut_chunks() {
-  if (dense() && steps_ > 0 && (steps_ - 1) * batch_ < kChunkRows) {
+  const index chunks = std::max<index>((total_ + kChunkRows / 2) / kChunkRows, 1);
+  if (dense() && steps_ > 0 && chunks == 1) {
     only_chunk_[1] = steps_;
     chunk_rows_ = total_;
     return;
   }
   const auto first_row = [&](index step) { return dense() ? step * batch_ : step_begin_[at(step)]; };
   chunk_begin_.push_back(0);
+  index done = 0;
   for (index step = 1; step <= steps_; ++step) {
-    const index rows = first_row(step) - first_row(chunk_begin_.back());
-    if (rows < kChunkRows && step < steps_) continue;
-    chunk_rows_ = std::max(chunk_rows_, rows);
+    const index rows = first_row(step);
+    if (rows * chunks < total_ * (done + 1)) continue;
+    done = rows * chunks / total_;
+    chunk_rows_ = std::max(chunk_rows_, rows - first_row(chunk_begin_.back()));
     chunk_begin_.push_back(step);
   }
 }

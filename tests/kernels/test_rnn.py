@@ -29,8 +29,8 @@ SIZES = [
     (BATCHES[(u + t) % 3], TIMESTEPS[t], FEATURES[(u + 2 * t) % 3], UNITS[u])
     for u, t in product(range(len(UNITS)), range(len(TIMESTEPS)))
 ]
-# Weight gradients are summed in chunks of ceil(512 / batch) timesteps: several chunks, whole and broken.
-CHUNKED_SIZES = [(8, 128, 3, 9), (3, 180, 5, 8), (1, 600, 1, 3), (600, 2, 4, 17), (37, 30, 2, 70)]
+# Weight gradients are summed in chunks of about 512 rows: several of them, equal or not.
+CHUNKED_SIZES = [(8, 128, 3, 9), (3, 270, 5, 8), (1, 801, 1, 3), (600, 2, 4, 17), (37, 30, 2, 70)]
 # Products deeper than the block that stays in cache. Only in float64: over 2400 terms one float32 chain can
 # err more than 8 times what BLAS does with several partial sums, which the rule of one chain forgoes.
 DEEP_SIZES = [(3, 2, 1100, 5), (5, 3, 2, 800)]
@@ -81,6 +81,18 @@ def test_every_tail(cell, isa, dtype, place):
 @pytest.mark.parametrize("cell", CELLS)
 def test_several_chunks(cell, isa, dtype, size):
     check(Case(cell, *size), isa, dtype)
+
+
+@pytest.mark.parametrize(
+    ("batch", "timesteps", "rows"),
+    [(1, 767, 767), (1, 768, 384), (32, 20, 640), (20, 35, 700), (32, 35, 576), (96, 24, 480), (600, 2, 600)],
+)
+def test_chunks_are_as_equal_as_whole_steps_are(batch, timesteps, rows):
+    def bytes_of_chunk(batch, timesteps):
+        _, backward = _core.rnn_memory("lstm", "float32", batch, timesteps, 3, 9, "tanh", True, True)
+        return next(size for name, size, _ in backward if name == "accumulators")
+
+    assert bytes_of_chunk(batch, timesteps) == rows * bytes_of_chunk(1, 1)
 
 
 @pytest.mark.parametrize("size", DEEP_SIZES, ids=lambda size: "x".join(map(str, size)))

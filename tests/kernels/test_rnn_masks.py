@@ -20,8 +20,8 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 each_arrangement = pytest.mark.parametrize(
     "arrangement", ARRANGEMENTS, ids=[arrangement.get("mask", *arrangement) for arrangement in ARRANGEMENTS]
 )
-# (batch, timesteps, features, units): every tail of the rows, of the units and of a chunk of 512 rows.
-SIZES = [(1, 1, 1, 1), (3, 7, 5, 9), (8, 2, 28, 17), (13, 50, 2, 8), (9, 70, 3, 33), (600, 3, 1, 7)]
+# (batch, timesteps, features, units): every tail of the rows and of the units, one chunk and several.
+SIZES = [(1, 1, 1, 1), (3, 7, 5, 9), (8, 2, 28, 17), (13, 130, 2, 8), (9, 70, 3, 33), (600, 3, 1, 7)]
 
 
 def check(case, isa, dtype):

@@ -36,7 +36,7 @@ MULTIPLIERS = [
     {"input_dropout": True, "recurrent_dropout": True, "zoneout": "multipliers"},
 ]
 each_kind = pytest.mark.parametrize("multipliers", MULTIPLIERS, ids=lambda kind: "+".join(map(str, kind)))
-# The last one has several chunks of weight gradients, whole and broken, the one before units over a K block.
+# The last one has several chunks of weight gradients, the one before units over a K block.
 SIZES = [(1, 1, 1, 1), (3, 7, 5, 9), (8, 2, 28, 17), (3, 4, 28, 70), (37, 30, 2, 8)]
 SETTINGS = [
     {},

@@ -37,7 +37,7 @@ SIZES = [
     (5, 7, 3, 16),
     (1, 20, 5, 17),
     (3, 7, 28, 33),
-    (8, 130, 3, 9),  # several chunks of weight gradients, the last one broken
+    (8, 131, 3, 9),  # chunks of weight gradients, one larger than the other
 ]
 PATHS = ["", "batch-fused", "batch-separate", "units-fused", "units-separate"]
 WIDTHS = [1, 3, 7, 8, 9, 15, 16, 17, 33]
