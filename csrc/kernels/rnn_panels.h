@@ -215,18 +215,29 @@ void rnn_pack(const RnnPacking<typename V::scalar>& packing, const Worker& worke
 template <class Shape, class Scalar>
 void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, index panels, index units,
                            int gates, const int* gate_of, int begin, int end, index column_panel) noexcept {
+  constexpr int kTogether = least(8, Shape::kColumns);  // more rows may lie in each other's way in L1
   const index first = column_panel * Shape::kColumns;
   const index filled = rows - first < Shape::kColumns ? rows - first : Shape::kColumns;
   for (index panel = 0; panel < panels; ++panel) {
     const index unit = panel * Shape::kUnits;
     const index lanes = units - unit < Shape::kUnits ? units - unit : Shape::kUnits;
     for (int accumulator = begin; accumulator < end; ++accumulator) {
-      for (index column = 0; column < Shape::kColumns; ++column) {
-        const index copied = column < filled ? lanes : 0;
-        const Scalar* from =
-            source + ((copied ? first + column : 0) * gates + gate_of[accumulator]) * units + unit;
-        for (index lane = 0; lane < copied; ++lane) target[lane * Shape::kColumns + column] = from[lane];
-        for (index lane = copied; lane < Shape::kUnits; ++lane) target[lane * Shape::kColumns + column] = 0;
+      const index distance = gates * units;
+      const index block = first * distance + gate_of[accumulator] * units + unit;
+      for (index column = 0; column < Shape::kColumns; column += kTogether) {
+        const bool whole = column + kTogether <= filled && lanes == Shape::kUnits;
+        for (index lane = 0; lane < Shape::kUnits; ++lane) {
+          const index from = block + column * distance + lane;
+          Scalar* to = target + lane * Shape::kColumns + column;
+          if (whole) {
+            TIMELOOM_UNROLL
+            for (int i = 0; i < kTogether; ++i) to[i] = source[from + i * distance];
+          } else {
+            for (int i = 0; i < kTogether; ++i) {
+              to[i] = lane < lanes && column + i < filled ? source[from + i * distance] : 0;
+            }
+          }
+        }
       }
       target += Shape::kUnits * Shape::kColumns;
     }
