@@ -98,7 +98,7 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
     const auto plan = [&](bool backward) {
       PlanRequest request;
       request.threads = alone ? 1 : 0;
-      return plan_rnn(info, sizes, rows.total(), sizeof(Scalar), backward, by_gate, request);
+      return plan_rnn(cell, sizes, rows.total(), backward, by_gate, request);
     };
     RnnLayout layout{};
     cell.layout(sizes, by_gate, layout);
@@ -143,8 +143,8 @@ bool rnn_side_by_side(const CallSizes& one, const CallSizes& other, bool backwar
     const RnnSizes sizes{std::get<2>(call), std::get<3>(call), std::get<4>(call), std::get<5>(call)};
     return with_scalar(checked_type(std::get<1>(call)), [&](auto scalar) {
       using Scalar = decltype(scalar);
-      const CellInfo& info = *kernels_of_cell<Scalar>(std::get<0>(call)).info;
-      return plan_rnn(info, sizes, sizes.batch * sizes.steps, sizeof(Scalar), backward, false, {});
+      const RnnKernels<Scalar>& cell = kernels_of_cell<Scalar>(std::get<0>(call));
+      return plan_rnn(cell, sizes, sizes.batch * sizes.steps, backward, false, {});
     });
   };
   return side_by_side(plan(one), plan(other));

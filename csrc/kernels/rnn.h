@@ -17,7 +17,7 @@ template <class V, class... Cells>
 struct RnnTable<V, CellList<Cells...>> {
   static constexpr int kCount = sizeof...(Cells);
   static constexpr RnnKernels<typename V::scalar> kCells[kCount] = {
-      {&Cells::kInfo, rnn_output_suffices<Cells>, rnn_layout<Cells, V>, rnn_pack<Cells, V>,
-       rnn_pack_transposed<Cells, V>, rnn_forward<Cells, V>, rnn_backward<Cells, V>,
+      {&Cells::kInfo, Panel<Cells, V>::kColumns, rnn_output_suffices<Cells>, rnn_layout<Cells, V>,
+       rnn_pack<Cells, V>, rnn_pack_transposed<Cells, V>, rnn_forward<Cells, V>, rnn_backward<Cells, V>,
        rnn_gradients<Cells, V>}...};
 };

@@ -43,8 +43,7 @@ template <typename Scalar>
 RnnPlan plan_of(const RecurrentCall<Scalar>& call, index steps, index rows, bool backward,
                 const PlanRequest& request) {
   const RnnSizes sizes{call.timesteps.batch, steps, call.features, call.units};
-  return plan_rnn(*call.cell->info, sizes, rows, sizeof(Scalar), backward, has_operands_by_gate(call),
-                  request);
+  return plan_rnn(*call.cell, sizes, rows, backward, has_operands_by_gate(call), request);
 }
 
 /// Packed weights of a call before, or where those of this call are to stay. Both null: they are packed and

@@ -48,8 +48,11 @@ int shares_for(int threads, double seconds, index rows) {
   return threads * static_cast<int>(std::clamp<double>(fed / threads, 1, kSharesOfThread));
 }
 
-RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index element_bytes, bool backward,
+template <typename Scalar>
+RnnPlan plan_rnn(const RnnKernels<Scalar>& kernels, const RnnSizes& sizes, index rows, bool backward,
                  bool by_gate, const PlanRequest& request) {
+  constexpr index element_bytes = sizeof(Scalar);
+  const CellInfo& cell = *kernels.info;
   const double rows_of_step =
       static_cast<double>(rows) / static_cast<double>(std::max<index>(sizes.steps, 1));
   const double step_work =
@@ -69,12 +72,17 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
   const bool rows_suffice = sizes.batch >= limit * kRowsOfTile;
   // Forward, a worker that is done with its panels takes those of a slower one: worth a meeting at each step
   // if there are many panels of much work, and the only way where each slice of the batch would fetch the
-  // weights from afar. Backward, columns are few and wide, so only the weights count.
+  // weights from afar. Backward, columns are few and wide, so only the weights count, and that no worker is
+  // long without any.
   const bool many_panels = sizes.units * cell.accumulators >= limit * kColumnsOfThread &&
                            step_work / kRate >= limit * kLeastPanels;
   const bool many_rows = weight_bytes <= kCacheBytes && sizes.batch >= limit * kRowsOfShare;
-  const bool panels_pay = backward ? weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile
-                                   : many_panels && !many_rows;
+  const index columns = (sizes.units + kernels.columns - 1) / kernels.columns;
+  const index rounds = (columns + limit - 1) / limit;
+  const bool columns_divide = 8 * columns >= 7 * rounds * limit;
+  const bool columns_pay =
+      weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile && columns_divide;
+  const bool panels_pay = backward ? columns_pay : many_panels && !many_rows;
   plan.path.unit_slices = !rows_suffice || panels_pay;
   plan.crew = {limit, seconds, request.threads > 0};
   if (request.threads == 0) {
@@ -103,6 +111,11 @@ RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index 
   }
   return plan;
 }
+
+template RnnPlan plan_rnn<float>(const RnnKernels<float>&, const RnnSizes&, index, bool, bool,
+                                 const PlanRequest&);
+template RnnPlan plan_rnn<double>(const RnnKernels<double>&, const RnnSizes&, index, bool, bool,
+                                  const PlanRequest&);
 
 bool side_by_side(const RnnPlan& one, const RnnPlan& other) {
   const auto [lesser, greater] = std::minmax(one.crew.seconds, other.crew.seconds);

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "base/rnn.h"
+#include "base/kernel_table.h"
 #include "runtime/team.h"
 
 namespace timeloom {
@@ -35,7 +35,8 @@ int shares_for(int threads, double seconds, index rows);
 
 /// Plans a forward or backward call over `rows` packed rows. With `by_gate` the gates have operands of their
 /// own. Throws std::invalid_argument for a request that makes no sense.
-RnnPlan plan_rnn(const CellInfo& cell, const RnnSizes& sizes, index rows, index element_bytes, bool backward,
+template <typename Scalar>
+RnnPlan plan_rnn(const RnnKernels<Scalar>& kernels, const RnnSizes& sizes, index rows, bool backward,
                  bool by_gate, const PlanRequest& request);
 
 /// Whether two calls are sooner done side by side, a thread each, than one after the other on all threads.
