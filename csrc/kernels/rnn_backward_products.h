@@ -49,16 +49,16 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
     });
   }
 
-  /// Calls function(Constant<vectors>, columns) for the panels of columns of which more than two vectors hold
-  /// some of `width`, and for the last one with those that do.
+  /// Calls function(Constant<vectors>, columns) for the panels of columns all of whose vectors hold some of
+  /// `width`, and for the last one with those that do.
   template <class Function>
   TIMELOOM_INLINE static void for_widths(Share columns, index width, Function&& function) noexcept {
     const index vectors = (width + V::kLanes - 1) / V::kLanes;
-    const index wide = (vectors + 1) / 4;
+    const index wide = vectors / 4;
     const index full = columns.end < wide ? columns.end : wide;
     if (columns.begin < full) function(Constant<4>{}, Share{columns.begin, full});
     if (columns.begin > wide || columns.end <= wide) return;
-    with_rows<2>(vectors % 4, [&](auto rest) { function(rest, Share{wide, columns.end}); });
+    with_rows<3>(vectors % 4, [&](auto rest) { function(rest, Share{wide, columns.end}); });
   }
 
   /// d sums times transposed weights, for `rows` rows and a share of the columns. Row `at` of them is row
