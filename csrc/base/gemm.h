@@ -25,13 +25,13 @@ struct Gemm {
   Scalar* gathered;            // workspace [threads][kGatheredBlock]; null: left is read where it lies
 };
 
-/// outputs += left^T right, summed over rows in chunks: a chain from zero over each chunk of 512 rows, then
+/// outputs = left^T right, summed over rows in chunks: a chain from zero over each chunk of 512 rows, then
 /// added.
 template <typename Scalar>
 struct GemmOuter {
   MatrixView<const Scalar> left;   // [K, M]
   MatrixView<const Scalar> right;  // [K, N]
-  MatrixView<Scalar> outputs;      // [M, N]
+  MatrixView<Scalar> outputs;      // [M, N], overwritten
   Scalar* packed;                  // workspace [ceil(N / 4L)][min(K, 512)][4L]
   Scalar* gathered;                // workspace [min(K, 512)][row distance of M]
   Scalar* scratch;                 // workspace [threads][M][4L]

@@ -17,7 +17,7 @@ namespace timeloom {
 template <typename Scalar>
 struct RnnKernels {
   const CellInfo* info;
-  index columns;                        // of a panel of the products backward, which a worker takes whole
+  index backward_columns;  // of a panel of the products with transposed weights, which a worker takes whole
   bool (*output_suffices)(Activation);  // whether backward needs no kept value beside the output
   void (*layout)(const RnnSizes&, bool by_gate, RnnLayout&);
   void (*pack)(const RnnPacking<Scalar>&, const Worker&);

@@ -10,8 +10,8 @@ namespace timeloom {
 /// Signed size or position, in elements unless a name ends in `_bytes`.
 using index = std::ptrdiff_t;
 
-/// Rows of a chunk of every sum over rows (weight and bias gradients): part of the rule of summation, so a
-/// change changes bits.
+/// Rows of a chunk of every sum over rows (weight and bias gradients; of a sequence whole steps, about so
+/// many): part of the rule of summation, so a change changes bits.
 constexpr index kChunkRows = 512;
 
 /// A matrix [rows, cols] whose rows are contiguous and lie `row_stride` elements apart. Not owned.

@@ -1,8 +1,9 @@
 // Weight gradients: sums over rows (time and batch) of a left row times a right row.
 //
-// One element is a chain from zero over the rows of a chunk, in ascending order, and is then added to the
-// result. The chunk is a function of the shape only and threads divide the elements, so any number of threads
-// gives the same bits; and short chains that are added are far more accurate than one long chain.
+// One element is a chain from zero over the rows of a chunk, in ascending order, and is then added to those
+// of the chunks before. Chunks are a function of the lengths only and threads divide the elements, so any
+// number of threads gives the same bits; and short chains that are added are far more accurate than one long
+// chain.
 #pragma once
 
 #include "kernels/tile.h"

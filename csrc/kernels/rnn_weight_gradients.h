@@ -4,6 +4,20 @@
 #include "kernels/outer.h"
 #include "kernels/rnn_backward_products.h"
 
+/// Whether each of `gates` blocks of columns of the weights feeds one accumulator of the ranges, so that a
+/// chunk may overwrite its gradients.
+constexpr bool each_gate_feeds_one(int gates, const int (&gate_of)[kMaxAccumulators],
+                                   const AccumulatorRange* ranges, int count) {
+  for (int gate = 0; gate < gates; ++gate) {
+    int fed = 0;
+    for (int range = 0; range < count; ++range) {
+      for (int a = ranges[range].begin; a < ranges[range].end; ++a) fed += gate_of[a] == gate;
+    }
+    if (fed != 1) return false;
+  }
+  return true;
+}
+
 template <class Cell, class V>
 class WeightGradients : protected BackwardProducts<Cell, V> {
  protected:
@@ -19,7 +33,13 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
   using typename Products::Scalar;
   using typename Products::Shape;
 
-  /// dW += x^T d sums, dU += h^T d sums, db += d sums over the gathered rows.
+  static_assert(each_gate_feeds_one(Cell::kInfo.input_gates, Cell::kInfo.input_gate, &Cell::kInfo.input, 1) &&
+                    each_gate_feeds_one(Cell::kInfo.state_gates, Cell::kInfo.state_gate, Cell::kInfo.state,
+                                        Cell::kInfo.phases),
+                "a block of columns of the weights feeds one accumulator");
+
+  /// dW += x^T d sums, dU += h^T d sums, db += d sums over the gathered rows; the first chunk that is walked
+  /// overwrites dW and dU.
   void weight_gradients() noexcept {
     if (shared_.path.by_gate) {
       weight_gradients_by_gate();

@@ -81,7 +81,8 @@ void SequenceRows::order_rows(const std::vector<index>& lengths) {
   }
 }
 
-/// Chunks of about kChunkRows rows, as equal as whole steps are: a function of the lengths alone.
+/// Chunks of about kChunkRows rows: each ends with the first step that completes its part of all rows, so
+/// they are as equal as whole steps allow, and a function of the lengths alone.
 void SequenceRows::cut_chunks() {
   const index chunks = std::max<index>((total_ + kChunkRows / 2) / kChunkRows, 1);
   if (dense() && steps_ > 0 && chunks == 1) {
@@ -90,12 +91,15 @@ void SequenceRows::cut_chunks() {
     return;
   }
   const auto first_row = [&](index step) { return dense() ? step * batch_ : step_begin_[at(step)]; };
+  const auto end_of_part = [&](index part) {
+    return (part + 1) * (total_ / chunks) + std::min(part + 1, total_ % chunks);
+  };
   chunk_begin_.push_back(0);
-  index done = 0;
+  index part = 0;
   for (index step = 1; step <= steps_; ++step) {
     const index rows = first_row(step);
-    if (rows * chunks < total_ * (done + 1)) continue;
-    done = rows * chunks / total_;
+    if (rows < end_of_part(part)) continue;
+    while (part < chunks && end_of_part(part) <= rows) ++part;
     chunk_rows_ = std::max(chunk_rows_, rows - first_row(chunk_begin_.back()));
     chunk_begin_.push_back(step);
   }

@@ -72,14 +72,14 @@ RnnPlan plan_rnn(const RnnKernels<Scalar>& kernels, const RnnSizes& sizes, index
   const bool rows_suffice = sizes.batch >= limit * kRowsOfTile;
   // Forward, a worker that is done with its panels takes those of a slower one: worth a meeting at each step
   // if there are many panels of much work, and the only way where each slice of the batch would fetch the
-  // weights from afar. Backward, columns are few and wide, so only the weights count, and that no worker is
-  // long without any.
+  // weights from afar. Backward, columns are few and wide, so only the weights count, and that
+  // the last round of panels of columns leaves few workers without one.
   const bool many_panels = sizes.units * cell.accumulators >= limit * kColumnsOfThread &&
                            step_work / kRate >= limit * kLeastPanels;
   const bool many_rows = weight_bytes <= kCacheBytes && sizes.batch >= limit * kRowsOfShare;
-  const index columns = (sizes.units + kernels.columns - 1) / kernels.columns;
+  const index columns = (sizes.units + kernels.backward_columns - 1) / kernels.backward_columns;
   const index rounds = (columns + limit - 1) / limit;
-  const bool columns_divide = 8 * columns >= 7 * rounds * limit;
+  const bool columns_divide = 8 * columns >= 7 * rounds * limit;  // at most an eighth of the time idle
   const bool columns_pay =
       weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile && columns_divide;
   const bool panels_pay = backward ? columns_pay : many_panels && !many_rows;

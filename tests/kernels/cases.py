@@ -1,12 +1,16 @@
 """How a recurrent problem is put to the kernels and what the referee allows.
 
 Belongs here: the one place that knows the order of _core's arguments, the cached answers of the reference,
-the tolerances of float64 and float32.
+the tolerances of float64 and float32, and how a script runs that may take its process down.
 Does not belong here: tests.
 """
 
+import subprocess
+import sys
+import textwrap
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from tests.reference import recurrent
@@ -214,3 +218,11 @@ def assert_same_bits(actual: dict[str, np.ndarray], expected: dict[str, np.ndarr
     assert actual.keys() == expected.keys()
     different = [name for name in actual if not same_bits(actual[name], expected[name])]
     assert not different, f"differ: {different}"
+
+
+def run_alone(script: str) -> None:
+    """Runs an indented script in a process of its own, which has to end well and soon."""
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    root = Path(__file__).parents[2]
+    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -3,12 +3,8 @@
 Also what a kernel does to the thread and the process that call it: denormal mode, forks, Python threads.
 """
 
-import subprocess
-import sys
-import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +19,7 @@ from tests.kernels.cases import (
     by_name,
     kernel_forward,
     kernel_results,
+    run_alone,
 )
 
 from timeloom import _core
@@ -140,7 +137,7 @@ def test_split_sequence_is_the_whole(cell, isa, dtype):
 @each_isa
 @each_cell
 def test_going_backwards_is_going_forwards_on_reversed_input(cell, isa, dtype):
-    problem = Case(cell, 13, 45, 5, 17).problem.as_type(dtype)
+    problem = Case(cell, 13, 60, 5, 17).problem.as_type(dtype)
     reversed_inputs = np.ascontiguousarray(problem.arguments["inputs"][:, ::-1])
     backwards = problem._replace(
         arguments={**problem.arguments, "inputs": reversed_inputs, "go_backwards": True}
@@ -254,10 +251,7 @@ FORK = """
 
 
 def test_forked_child_runs_alone_and_does_not_hang():
-    command = [sys.executable, "-c", textwrap.dedent(FORK)]
-    root = Path(__file__).parents[2]
-    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    run_alone(FORK)
 
 
 # Threads that compute without the GIL take and give back memory all the time, in calls of this shape often
@@ -302,7 +296,4 @@ FORK_BESIDE_THREADS = """
 
 
 def test_child_forked_beside_working_threads_does_not_hang():
-    command = [sys.executable, "-c", textwrap.dedent(FORK_BESIDE_THREADS)]
-    root = Path(__file__).parents[2]
-    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    run_alone(FORK_BESIDE_THREADS)

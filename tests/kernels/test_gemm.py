@@ -190,6 +190,7 @@ def test_empty_products_are_empty_or_the_bias(dtype):
     assert _core.matmul(a, np.zeros((4, 0), dtype)).shape == (3, 0)
     no_inner = _core.matmul(np.zeros((3, 0), dtype), np.zeros((0, 5), dtype), bias)
     assert np.array_equal(no_inner, np.broadcast_to(bias, (3, 5)))
+    _core.matmul(np.full((1, 4), np.nan, dtype), b[:1], transpose_a=True)  # leaves no zeros in its memory
     assert not _core.matmul(a[:0], np.zeros((0, 5), dtype), transpose_a=True).any()
 
 

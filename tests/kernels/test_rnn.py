@@ -33,6 +33,8 @@ SIZES = [
 CHUNKED_SIZES = [(8, 128, 3, 9), (3, 270, 5, 8), (1, 801, 1, 3), (600, 2, 4, 17), (37, 30, 2, 70)]
 # Products deeper than the block that stays in cache. Only in float64: over 2400 terms one float32 chain can
 # err more than 8 times what BLAS does with several partial sums, which the rule of one chain forgoes.
+# Panels of columns backward whose last one has three vectors of units and of features, however wide they are.
+WIDE_SIZES = [(5, 3, 44, 108), (4, 3, 22, 52), (3, 3, 11, 27), (3, 2, 7, 15)]
 DEEP_SIZES = [(3, 2, 1100, 5), (5, 3, 2, 800)]
 # In every pair; all of them one at a time in test_rnn_activations.py.
 SIMPLE_ACTIVATIONS = ("linear", "tanh", "sigmoid", "hard_sigmoid", "relu")
@@ -93,6 +95,14 @@ def test_chunks_are_as_equal_as_whole_steps_are(batch, timesteps, rows):
         return next(size for name, size, _ in backward if name == "accumulators")
 
     assert bytes_of_chunk(batch, timesteps) == rows * bytes_of_chunk(1, 1)
+
+
+@pytest.mark.parametrize("size", WIDE_SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_three_vectors_of_columns(cell, isa, dtype, size):
+    check(Case(cell, *size), isa, dtype)
 
 
 @pytest.mark.parametrize("size", DEEP_SIZES, ids=lambda size: "x".join(map(str, size)))

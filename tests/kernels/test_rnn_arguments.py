@@ -1,13 +1,10 @@
 """What the recurrent kernels refuse, what they say, and the edges that have a defined result."""
 
-import subprocess
 import sys
-import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.kernels.cases import CELLS, Case, kernel_forward, kernel_results
+from tests.kernels.cases import CELLS, Case, kernel_forward, kernel_results, run_alone
 from tests.kernels.spoilt import SPOILT, says
 from tests.reference import recurrent
 
@@ -222,10 +219,7 @@ TOO_LARGE = """
 
 @limits_memory
 def test_memory_that_is_not_there_is_a_memory_error_and_nothing_breaks():
-    command = [sys.executable, "-c", textwrap.dedent(TOO_LARGE)]
-    root = Path(__file__).parents[2]
-    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    run_alone(TOO_LARGE)
 
 
 # The first calls leave four blocks of 55 MB idle; the last one needs one of 160 MB where 100 MB are left.
@@ -250,7 +244,4 @@ IDLE_MEMORY = """
 
 @limits_memory
 def test_idle_memory_is_given_up_before_a_memory_error():
-    command = [sys.executable, "-c", textwrap.dedent(IDLE_MEMORY)]
-    root = Path(__file__).parents[2]
-    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    run_alone(IDLE_MEMORY)

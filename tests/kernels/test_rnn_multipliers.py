@@ -81,7 +81,7 @@ def test_every_kind_and_setting(cell, isa, dtype, multipliers, setting):
 @each_isa
 @each_cell
 def test_threads_paths_and_blocks_change_no_bit(cell, isa, dtype, multipliers, setting):
-    problem = Case(cell, 13, 41, 3, 17, **setting, **multipliers).problem.as_type(dtype)
+    problem = Case(cell, 13, 60, 3, 17, **setting, **multipliers).problem.as_type(dtype)
     expected = kernel_results(problem, threads=1, isa=isa)
     for place, path in enumerate(PATHS):
         for threads, k_block in (((1, 0), (8, 64)), ((2, 8), (3, 0)))[place % 2]:

@@ -1,11 +1,8 @@
 """The threads that help calls: any number of them, called from anywhere, late or not, changes no result."""
 
-import subprocess
 import sys
-import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +15,7 @@ from tests.kernels.cases import (
     by_name,
     kernel_forward,
     kernel_results,
+    run_alone,
 )
 
 import timeloom
@@ -183,7 +181,4 @@ PLACES_OF_A_HELPER = """
 def test_a_helper_wakes_off_the_processor_of_its_caller_and_may_go_anywhere():
     if not HAS_THREADS or sys.platform != "linux":
         return  # there is no helper, or no way to place it
-    command = [sys.executable, "-c", textwrap.dedent(PLACES_OF_A_HELPER)]
-    root = Path(__file__).parents[2]
-    finished = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    run_alone(PLACES_OF_A_HELPER)
