@@ -29,6 +29,8 @@ RUNS = [
 ]
 
 
+# Importing OpenVINO may fork, and JAX, if it runs, warns of any fork.
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 @pytest.mark.parametrize(("cell", "work", "shape", "kind"), RUNS)
 def test_recurrent_layer(benchmark, cell, work, shape, kind):
     contestant = kind(task_of(cell, shape, work), backend.get_num_threads())
