@@ -40,11 +40,8 @@ py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, con
                          int requested) {
   const index depth = a.shape(0), rows = a.shape(1), cols = b.shape(1);
   py::array_t<Scalar> outputs({rows, cols});
-  if (rows == 0 || cols == 0) return outputs;
-  if (depth == 0) {
-    std::fill_n(outputs.mutable_data(), rows * cols, Scalar(0));
-    return outputs;
-  }
+  if (depth == 0) std::fill_n(outputs.mutable_data(), rows * cols, Scalar(0));
+  if (rows == 0 || cols == 0 || depth == 0) return outputs;
   const double work = matmul_work(rows, cols, depth);
   const Crew crew = checked_crew(requested, work);
   const OuterSizes needed = outer_sizes(rows, cols, depth, kernels.lanes, crew.threads);

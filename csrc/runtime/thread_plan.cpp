@@ -37,8 +37,8 @@ RnnPath forced_path(const std::string& name, RnnPath path) {
 int threads_for(double seconds) {
   const int limit = thread_limit();
   const double fed = seconds / kLeastShare;
-  if (fed < 1 || limit == 1) return 1;
-  return fed < 2 ? 2 : fed < limit ? static_cast<int>(fed) : limit;  // half a share pays one helper
+  if (fed < 1) return 1;
+  return static_cast<int>(std::min<double>(std::max(fed, 2.0), limit));  // half a share pays one helper
 }
 
 int shares_for(int threads, double seconds, index rows) {

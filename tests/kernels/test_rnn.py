@@ -77,11 +77,11 @@ def test_every_tail(cell, isa, dtype, place):
     check(Case(cell, *SIZES[place], **options(place)), isa, dtype)
 
 
-@pytest.mark.parametrize("size", CHUNKED_SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.parametrize("size", CHUNKED_SIZES + WIDE_SIZES, ids=lambda size: "x".join(map(str, size)))
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("cell", CELLS)
-def test_several_chunks(cell, isa, dtype, size):
+def test_several_chunks_and_tiles_of_three_vectors(cell, isa, dtype, size):
     check(Case(cell, *size), isa, dtype)
 
 
@@ -95,14 +95,6 @@ def test_chunks_are_as_equal_as_whole_steps_are(batch, timesteps, rows):
         return next(size for name, size, _ in backward if name == "accumulators")
 
     assert bytes_of_chunk(batch, timesteps) == rows * bytes_of_chunk(1, 1)
-
-
-@pytest.mark.parametrize("size", WIDE_SIZES, ids=lambda size: "x".join(map(str, size)))
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("cell", CELLS)
-def test_three_vectors_of_columns(cell, isa, dtype, size):
-    check(Case(cell, *size), isa, dtype)
 
 
 @pytest.mark.parametrize("size", DEEP_SIZES, ids=lambda size: "x".join(map(str, size)))

@@ -158,9 +158,8 @@ def test_formula_of_the_documentation_is_near_the_estimate(stack, slots):
 
 def test_text_names_every_part():
     model = Sequential([LSTM(4, input_shape=(5, 3), name="memory_of_it")], name="small")
-    estimate = timeloom.memory_estimate(model, 2)
-    text = str(estimate)
-    assert repr(estimate) == text
+    text = str(timeloom.memory_estimate(model, 2))
+    assert repr(timeloom.memory_estimate(model, 2)) == text
     assert "training step of 'small': batch 2 x 5 timesteps" in text
     for words in ("weights", "optimizer slots", "kept for backward", "  memory_of_it", "workspace", "peak"):
         assert words in text
@@ -247,11 +246,13 @@ def test_losses_and_penalties_of_the_users_own_are_refused():
     penalised.compile("sgd", "mse")
     with pytest.raises(ValueError, match=r"regularizer: expected one of timeloom\.regularizers"):
         timeloom.memory_estimate(penalised, 2)
-    frozen = Sequential([LSTM(3, input_shape=(5, 3), trainable=False)])
+    frozen = Sequential([Input((5, 3)), LSTM(3, trainable=False)])
     with pytest.raises(ValueError, match="model: expected trainable weights"):
         timeloom.memory_estimate(frozen, 2)
 
 
 def test_dropout_alone_changes_nothing_for_a_prediction():
-    models = [Sequential([Input((5, 3)), *drop, LSTM(3)]) for drop in ([], [Dropout(0.5)])]
-    assert len({timeloom.memory_estimate(model, 2, training=False).peak for model in models}) == 1
+    plain = Sequential([Input((5, 3)), LSTM(3)])
+    dropped = Sequential([Input((5, 3)), Dropout(0.5), LSTM(3)])
+    sizes = [timeloom.memory_estimate(model, 2, training=False).peak for model in (plain, dropped)]
+    assert sizes[0] == sizes[1]
