@@ -65,6 +65,15 @@ struct SequencePlan {
   index chunk_rows;  // packed rows of the largest chunk
 };
 
+/// A part of the batch whose weight gradients backward sums on their own, so that a thread that walks over all
+/// of it reads nothing that another one has just written: rows first, first + distance .. below end.
+struct Strand {
+  index first;
+  index distance;          // 1 if the batch is dense
+  index end;
+  const index* row_begin;  // [steps + 1] packed rows of the strand before each step; null if dense
+};
+
 /// How the threads divide a call. Every choice gives the same bits.
 struct RnnPath {
   bool unit_slices;   // false: shares of the rows of the batch; true: of the units, with all rows
@@ -140,10 +149,12 @@ struct RnnForward {
   Scalar* state_rows;            // workspace [2][gates][B][state_distance]: the state as products take it
 };
 
-/// Backward over a whole sequence. Reads what forward kept; nothing it reads is changed.
+/// Backward over a whole sequence of a strand. Reads what forward kept; nothing it reads is changed. The chunks
+/// of the plan are those of a strand.
 template <typename Scalar>
 struct RnnBackward {
   RnnCall<Scalar> call;
+  Strand strand;
   const Scalar* packed_transposed;       // [packed_transposed]
   SequenceView<const Scalar> outputs;    // as in forward, every step
   const index* output_row;               // as in forward

@@ -118,17 +118,23 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
     forward.add("gathered states", needed.state_rows);
     Parts backward(sizeof(Scalar));
     if (keep) {
-      const BackwardSizes wanted = backward_sizes(info, layout, rows, traits, plan(true).crew.threads);
+      const RnnPlan planned = plan(true);
+      Scratch scratch;
+      const Strands strands(rows, strand_sizes(info, traits.features, traits.units, sizeof(Scalar)), scratch);
+      const index at_once = walk_over(strands.count(), planned).at_once;
+      const BackwardSizes wanted =
+          backward_sizes(info, layout, strands, batch, traits, planned.crew.threads);
       backward.add("zeros", zeros);
       backward.add("packed weights", wanted.packed);
-      backward.add("accumulators", wanted.accumulators);
       backward.add("scratch", wanted.scratch);
-      backward.add_bytes("places", static_cast<std::size_t>(wanted.places) * sizeof(index));
+      backward.add("accumulators", at_once * wanted.accumulators);
+      backward.add_bytes("places", static_cast<std::size_t>(at_once * wanted.places) * sizeof(index));
+      backward.add("gathered inputs", at_once * wanted.input_rows);
+      backward.add("gathered states", at_once * wanted.state_rows);
+      backward.add("gathered operands", at_once * wanted.operand_rows);
+      backward.add("gradients of strands", (strands.count() - 1) * wanted.gradients);
       for (int which = 0; which < info.states; ++which) backward.add("d states", wanted.d_state);
       backward.add("d operand", wanted.d_operand);
-      backward.add("gathered inputs", wanted.input_rows);
-      backward.add("gathered states", wanted.state_rows);
-      backward.add("gathered operands", wanted.operand_rows);
     }
     return std::make_pair(std::move(forward.list), std::move(backward.list));
   });

@@ -28,7 +28,7 @@ void outer_product(const Scalar* left, index left_stride, index columns, const S
   constexpr int kRows = tile_rows<V>(kVectors);
   constexpr index kWidth = kVectors * V::kLanes;
   for_lines(panels, columns, worker, [&](index panel, Share of_panel) {
-    for (index from = 0; from < count; from += kOuterBlock) {
+    for (index from = 0; from == 0 || from < count; from += kOuterBlock) {  // of no row, a result of zero
       const index block = count - from < kOuterBlock ? count - from : kOuterBlock;
       const bool last = from + block == count;
       for_row_tiles<kRows>(of_panel.end - of_panel.begin, [&](auto constant, index tile) {

@@ -11,10 +11,10 @@ template <class Cell, class V>
 class BackwardProducts : protected BackwardRows<Cell, V> {
  protected:
   using Rows = BackwardRows<Cell, V>;
-  using Rows::backward_, Rows::chunk_first_, Rows::count_, Rows::features_, Rows::fresh_;
+  using Rows::backward_, Rows::count_, Rows::features_, Rows::fresh_;
   using Rows::BackwardRows;
   using Rows::d_gate_offset, Rows::d_input, Rows::d_state, Rows::d_sums, Rows::d_sums_of_chunk;
-  using Rows::first_row, Rows::own_rows, Rows::row_place;
+  using Rows::own_rows, Rows::row_place;
   using Rows::kPanelsOfRow;
   using Rows::own_, Rows::padded_units_, Rows::panel_stride_, Rows::panels_, Rows::shared_, Rows::units_;
   using Rows::upstream, Rows::worker_;
@@ -31,13 +31,12 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       multiply_row_transposed<kPhase>(columns, step);
       return;
     }
-    const index first = first_row(step) - chunk_first_;
     for_widths(columns, units_, [&](auto vectors, Share columns) {
       constexpr int kVectors = decltype(vectors)::value;
       multiply_blocks<kVectors, Shape::state_begin(kPhase), Shape::state_width(kPhase)>(
           own_rows(step), columns,
           backward_.packed_transposed + Shape::transposed_state_offset(shared_.sizes, kPhase),
-          [=](index at) { return first + own_.row(at); },
+          [=](index at) { return this->chunk_row(own_.row(at), step); },
           [=](V(&acc)[kVectors], index at, index column, bool fresh) {
             start_of_chain<kPhase>(acc, own_.row(at), step, column, fresh);
           },
@@ -183,7 +182,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
         for (int a = Cell::kInfo.state[kPhase].begin; a < Cell::kInfo.state[kPhase].end; ++a) {
           V acc[kRows][4];
           multiply_gate(acc, weights, a, Cell::kInfo.state[kPhase],
-                        [&](int i) { return first_row(step) - chunk_first_ + own_.row(first + i); });
+                        [&](int i) { return this->chunk_row(own_.row(first + i), step); });
           for (int i = 0; i < kRows; ++i) {
             const index row = own_.row(first + i);
             V total[4];

@@ -18,8 +18,9 @@ class BackwardRows : protected RnnRows<Cell, V> {
   using typename Rows::Shape;
 
   BackwardRows(const RnnBackward<Scalar>& backward, const Worker& worker) noexcept
-      : Rows(backward.call, worker),
+      : Rows(backward.call, {backward.strand.first, backward.strand.distance, backward.strand.end}, worker),
         backward_(backward),
+        strand_(backward.strand),
         panel_stride_(shared_.plan.chunk_rows * Shape::kWidth),
         accumulator_stride_(shared_.path.by_gate ? shared_.plan.chunk_rows * Gates::kUnits : Shape::kUnits),
         row_stride_(shared_.path.by_gate ? Gates::kUnits : Shape::kWidth) {}
@@ -56,10 +57,20 @@ class BackwardRows : protected RnnRows<Cell, V> {
     return backward_.d_accumulators + panel * panel_stride_ + at * Shape::kWidth;
   }
   Scalar* d_sums(index panel, index row, index step) const noexcept {
-    return d_sums_of_chunk(panel, first_row(step) - chunk_first_ + row);
+    return d_sums_of_chunk(panel, chunk_row(row, step));
   }
   index d_gate_offset(index gate_panel, int accumulator, index at) const noexcept {
     return ((gate_panel * Gates::kAccumulators + accumulator) * shared_.plan.chunk_rows + at) * Gates::kUnits;
+  }
+
+  /// Packed rows of the strand before a step.
+  index strand_rows(index step) const noexcept {
+    return strand_.row_begin ? strand_.row_begin[step] : step * (strand_.end - strand_.first);
+  }
+  /// Which row of the chunk at hand a row of a step is.
+  TIMELOOM_INLINE index chunk_row(index row, index step) const noexcept {
+    const index place = row - strand_.first;
+    return strand_rows(step) - chunk_first_ + (step_begin_ ? place / strand_.distance : place);
   }
 
   /// The upstream gradient of a row's output at a step, or null.
@@ -112,8 +123,8 @@ class BackwardRows : protected RnnRows<Cell, V> {
   }
 
   void open_chunk(index chunk) noexcept {
-    chunk_first_ = first_row(shared_.plan.chunk_begin[chunk]);
-    count_ = first_row(shared_.plan.chunk_begin[chunk + 1]) - chunk_first_;
+    chunk_first_ = strand_rows(shared_.plan.chunk_begin[chunk]);
+    count_ = strand_rows(shared_.plan.chunk_begin[chunk + 1]) - chunk_first_;
     fresh_ = chunk + 1 == shared_.plan.chunks;
   }
 
@@ -121,7 +132,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
   void gather_rows(index chunk) noexcept {
     for_rows(shared_.plan.chunk_begin[chunk], shared_.plan.chunk_begin[chunk + 1],
              [&](index row, index step) {
-               const index at = first_row(step) - chunk_first_ + row;
+               const index at = chunk_row(row, step);
                const Scalar* source = input(row, step);
                input_place(at) = source - shared_.inputs.data;
                row_place(at) = row;
@@ -152,10 +163,11 @@ class BackwardRows : protected RnnRows<Cell, V> {
   }
 
   const RnnBackward<Scalar>& backward_;
+  const Strand& strand_;
   const index panel_stride_;
   const index accumulator_stride_;
   const index row_stride_;
-  index chunk_first_ = 0;  // the first packed row of the chunk at hand
+  index chunk_first_ = 0;  // the first packed row of the chunk at hand, among those of the strand
   index count_ = 0;        // packed rows of that chunk
   bool fresh_ = false;     // it is the first that is walked: nothing has been added to the gradients
 };

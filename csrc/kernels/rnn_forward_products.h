@@ -23,7 +23,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   static constexpr index kLeastItemBytes = 1 << 16;  // of weights
 
   ForwardProducts(const RnnForward<Scalar>& forward, const Worker& worker) noexcept
-      : Rows(forward.call, worker),
+      : Rows(forward.call, {0, 1, forward.call.sizes.batch}, worker),
         forward_(forward),
         pairs_((panels_ + kPanelsOfRow - 1) / kPanelsOfRow),
         near_(share_of(pairs_, sharer_)),

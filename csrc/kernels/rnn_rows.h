@@ -42,7 +42,8 @@ class RnnRows {
   static_assert(Cell::kInfo.phases == 1 || Cell::kInfo.state[1].end - Cell::kInfo.state[1].begin == 1,
                 "a cell's second phase sums one accumulator");
 
-  RnnRows(const RnnCall<Scalar>& call, const Worker& worker) noexcept
+  /// `rows`: those of the batch that the call is about.
+  RnnRows(const RnnCall<Scalar>& call, const RowRange& rows, const Worker& worker) noexcept
       : shared_(call),
         worker_(worker),
         batch_(call.sizes.batch),
@@ -57,13 +58,13 @@ class RnnRows {
         state_operands_(call.recurrent_dropout ? Cell::kInfo.state_gates : 1),
         step_begin_(call.plan.step_begin),
         sharer_(call.path.unit_slices ? worker : Worker{0, 1, worker.thread, nullptr, nullptr, nullptr}),
-        own_(slice()) {}
+        own_(slice_of(rows)) {}
 
-  RowRange slice() const noexcept {
-    if (shared_.path.unit_slices) return {0, 1, batch_};
-    if (step_begin_) return {worker_.index, worker_.count, batch_};
-    const Share share = share_of(batch_, worker_);
-    return {share.begin, 1, share.end};
+  RowRange slice_of(const RowRange& rows) const noexcept {
+    if (shared_.path.unit_slices) return rows;
+    if (step_begin_) return {rows.row(worker_.index), rows.stride * worker_.count, rows.end};
+    const Share share = share_of(rows.end - rows.base, worker_);
+    return {rows.base + share.begin, 1, rows.base + share.end};
   }
 
   /// Calls function(item) for `items` items, or for those that fall to this worker where units are divided;

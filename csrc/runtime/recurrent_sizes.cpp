@@ -1,5 +1,7 @@
 #include "runtime/recurrent_sizes.h"
 
+#include <algorithm>
+
 namespace timeloom {
 namespace {
 
@@ -46,15 +48,26 @@ ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layo
   return sizes;
 }
 
-BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const SequenceRows& rows,
+WeightSizes weight_sizes(const CellInfo& info, index features, index units) {
+  const index gates = std::max(info.input_gates, info.state_gates);
+  return {features * info.input_gates * units, units * info.state_gates * units, info.bias_rows * gates * units};
+}
+
+StrandSizes strand_sizes(const CellInfo& info, index features, index units, index element_bytes) {
+  return {weight_sizes(info, features, units).all() * element_bytes,
+          std::max<index>(info.accumulators * units, 1) * element_bytes};
+}
+
+BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands, index batch,
                              const RecurrentTraits& traits, int threads) {
-  const index chunk_rows = rows.plan().chunk_rows;
+  const index chunk_rows = strands.plan().chunk_rows;
   BackwardSizes sizes{};
   sizes.packed = layout.packed_transposed;
-  sizes.accumulators = chunk_rows * layout.accumulator_row;
   sizes.scratch = threads * layout.thread_scratch;
+  sizes.d_state = batch * layout.padded_units;
+  if (strands.count() > 1) sizes.gradients = weight_sizes(info, traits.features, traits.units).all();
+  sizes.accumulators = chunk_rows * layout.accumulator_row;
   sizes.places = 2 * chunk_rows;
-  sizes.d_state = rows.batch() * layout.padded_units;
   sizes.input_rows = input_operands(info, traits) * chunk_rows * layout.input_distance;
   sizes.state_rows = state_operands(info, traits) * chunk_rows * layout.state_distance;
   if (info.phases == 2) {

@@ -4,6 +4,7 @@
 
 #include "base/kernel_table.h"
 #include "runtime/sequence_rows.h"
+#include "runtime/strands.h"
 #include "runtime/thread_plan.h"
 
 namespace timeloom {
@@ -32,12 +33,13 @@ struct ForwardSizes {
 
 /// Elements of the arrays of backward, all of them workspace. Masked timesteps may need more.
 struct BackwardSizes {
-  index packed;        // the packed transposed weights
-  index accumulators;  // gradients of the sums of a chunk
-  index scratch;       // of all threads
-  index places;        // elements are of type index
-  index d_state;       // of each state
+  index packed;     // the packed transposed weights
+  index scratch;    // of all threads
+  index d_state;    // of each state
   index d_operand;
+  index gradients;     // of the weights and the bias of a strand, the first one excepted
+  index accumulators;  // gradients of the sums of a chunk, from here on of each strand that is walked over
+  index places;        // elements are of type index
   index input_rows;
   index state_rows;
   index operand_rows;
@@ -52,8 +54,18 @@ template <typename Scalar>
 ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layout, const SequenceRows& rows,
                            const RecurrentTraits& traits, const RnnPath& path, bool keep, bool sequence);
 
+/// Elements of the gradients of a call's weights.
+struct WeightSizes {
+  index kernel;
+  index recurrent_kernel;
+  index bias;
+  index all() const { return kernel + recurrent_kernel + bias; }
+};
+WeightSizes weight_sizes(const CellInfo& info, index features, index units);
+StrandSizes strand_sizes(const CellInfo& info, index features, index units, index element_bytes);
+
 /// Sizes of a backward call on this many threads; the rest as in forward.
-BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const SequenceRows& rows,
+BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands, index batch,
                              const RecurrentTraits& traits, int threads);
 
 }  // namespace timeloom

@@ -26,7 +26,7 @@ std::vector<index> count_timesteps(const Timesteps& given) {
 SequenceRows::SequenceRows(const Timesteps& given)
     : batch_(given.batch), steps_(given.batch == 0 ? 0 : given.timesteps), total_(given.batch * steps_) {
   if (batch_ == 0 || (!given.mask && !given.lengths)) {
-    cut_chunks();
+    cut_own_chunks();
     return;
   }
   const std::vector<index> lengths = count_timesteps(given);
@@ -34,7 +34,7 @@ SequenceRows::SequenceRows(const Timesteps& given)
   total_ = std::accumulate(lengths.begin(), lengths.end(), index{0});
   const bool all_alike = total_ == batch_ * steps_;
   if (all_alike && (given.packed || steps_ == given.timesteps)) {
-    cut_chunks();
+    cut_own_chunks();
     return;
   }
   order_rows(lengths);
@@ -61,7 +61,7 @@ SequenceRows::SequenceRows(const Timesteps& given)
       ++step;
     }
   }
-  cut_chunks();
+  cut_own_chunks();
 }
 
 /// Sorts the rows by length, longest first, and counts those of each step.
@@ -81,27 +81,37 @@ void SequenceRows::order_rows(const std::vector<index>& lengths) {
   }
 }
 
-/// Chunks of about kChunkRows rows: each ends with the first step that completes its part of all rows, so
-/// they are as equal as whole steps allow, and a function of the lengths alone.
-void SequenceRows::cut_chunks() {
-  const index chunks = std::max<index>((total_ + kChunkRows / 2) / kChunkRows, 1);
-  if (dense() && steps_ > 0 && chunks == 1) {
+index SequenceRows::first_row(index step) const {
+  return dense() ? step * batch_ : step_begin_[static_cast<std::size_t>(step)];
+}
+
+/// Each chunk ends with the first step that completes its part of all rows, so they are as equal as whole steps
+/// allow.
+index SequenceRows::cut_chunks(index rows, index* begin) const {
+  const index parts = chunks_of(rows);
+  const auto end_of_part = [&](index part) {
+    return (part + 1) * (total_ / parts) + std::min(part + 1, total_ % parts);
+  };
+  index chunks = 0;
+  begin[0] = 0;
+  for (index step = 1, part = 0; step <= steps_; ++step) {
+    if (first_row(step) < end_of_part(part)) continue;
+    while (part < parts && end_of_part(part) <= first_row(step)) ++part;
+    begin[++chunks] = step;
+  }
+  return chunks;
+}
+
+void SequenceRows::cut_own_chunks() {
+  if (dense() && steps_ > 0 && chunks_of(kChunkRows) == 1) {
     only_chunk_[1] = steps_;
     chunk_rows_ = total_;
     return;
   }
-  const auto first_row = [&](index step) { return dense() ? step * batch_ : step_begin_[at(step)]; };
-  const auto end_of_part = [&](index part) {
-    return (part + 1) * (total_ / chunks) + std::min(part + 1, total_ % chunks);
-  };
-  chunk_begin_.push_back(0);
-  index part = 0;
-  for (index step = 1; step <= steps_; ++step) {
-    const index rows = first_row(step);
-    if (rows < end_of_part(part)) continue;
-    while (part < chunks && end_of_part(part) <= rows) ++part;
-    chunk_rows_ = std::max(chunk_rows_, rows - first_row(chunk_begin_.back()));
-    chunk_begin_.push_back(step);
+  chunk_begin_.resize(at(chunks_of(kChunkRows) + 1));
+  chunk_begin_.resize(at(cut_chunks(kChunkRows, chunk_begin_.data()) + 1));
+  for (std::size_t chunk = 1; chunk < chunk_begin_.size(); ++chunk) {
+    chunk_rows_ = std::max(chunk_rows_, first_row(chunk_begin_[chunk]) - first_row(chunk_begin_[chunk - 1]));
   }
 }
 

@@ -2,6 +2,7 @@
 /// lie.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -37,6 +38,11 @@ class SequenceRows {
 
   /// Valid as long as this object lives and stays where it is.
   SequencePlan plan() const;
+  /// Cuts the steps into chunks of about `rows` packed rows, a function of the lengths alone. `begin`
+  /// [chunks_of(rows) + 1] takes the first step of each and then the number of steps; returns how many there are.
+  index cut_chunks(index rows, index* begin) const;
+  /// At most how many chunks that are.
+  index chunks_of(index rows) const { return std::max<index>((total_ + rows / 2) / rows, 1); }
 
   bool dense() const { return step_begin_.empty(); }
   index batch() const { return batch_; }
@@ -51,7 +57,8 @@ class SequenceRows {
   index length_of(index place) const { return dense() ? steps_ : lengths_[static_cast<std::size_t>(place)]; }
 
  private:
-  void cut_chunks();
+  void cut_own_chunks();
+  index first_row(index step) const;
   void order_rows(const std::vector<index>& lengths);
 
   index batch_;

@@ -25,8 +25,9 @@ from tests.kernels.cases import (
 from timeloom import _core
 
 THREADS = (1, 2, 3, 8)
-# (batch, timesteps, features, units): tails; batch 1; two chunks of about 512 rows; units over a K block.
-SIZES = [(8, 7, 5, 17), (1, 12, 3, 33), (13, 80, 2, 9), (3, 4, 28, 150)]
+# (batch, timesteps, features, units): tails; batch 1; two chunks of about 512 rows; units over a K block; two
+# strands of unequal size, of a chunk and of several.
+SIZES = [(8, 7, 5, 17), (1, 12, 3, 33), (13, 80, 2, 9), (3, 4, 28, 150), (17, 20, 3, 9), (19, 120, 2, 5)]
 PER_ROW = ("outputs", "states[0]", "states[1]", "d_inputs", "d_states[0]", "d_states[1]")
 
 each_cell = pytest.mark.parametrize("cell", CELLS)

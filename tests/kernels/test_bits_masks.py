@@ -58,7 +58,7 @@ def test_inference_gives_the_bits_of_training(cell, isa, arrangement):
 @each_isa
 @each_cell
 def test_threads_paths_and_blocks_change_no_bit(cell, isa, dtype, arrangement):
-    for size in ((8, 7, 5, 17), (13, 60, 2, 40)):
+    for size in ((8, 7, 5, 17), (13, 60, 2, 40), (19, 150, 2, 9)):
         problem = Case(cell, *size, **arrangement, go_backwards=size[0] == 8).problem.as_type(dtype)
         expected = kernel_results(problem, threads=1, isa=isa)
         for place, path in enumerate(PATHS):
@@ -93,7 +93,7 @@ def test_ragged_batch_runs_the_threads_it_was_asked_for(cell, threads):
 @each_isa
 @each_cell
 def test_dense_batch_has_the_bits_of_a_mask_of_all_true(cell, isa, dtype):
-    for size in ((7, 20, 5, 17), (13, 90, 2, 9)):
+    for size in ((7, 20, 5, 17), (13, 90, 2, 9), (18, 20, 2, 9)):
         for order in ORDERS.values():
             problem = Case(cell, *size, mask="all valid", **order).problem.as_type(dtype)
             batch, timesteps = size[:2]
@@ -153,16 +153,16 @@ def test_packed_batch_has_the_bits_of_the_padded_one(cell, isa, dtype, order, re
 @each_cell
 def test_padding_changes_no_bit(cell, isa, dtype, filling):
     """Whatever stands in masked timesteps, and however many of them follow."""
-    for kind in ("right", "holes"):
-        problem = Case(cell, 9, 30, 5, 17, mask=kind, return_sequences=False).problem.as_type(dtype)
+    for batch, kind in ((9, "right"), (9, "holes"), (18, "all valid"), (18, "right")):
+        problem = Case(cell, batch, 30, 5, 17, mask=kind, return_sequences=False).problem.as_type(dtype)
         expected = kernel_results(problem, isa=isa)
         mask = problem.arguments["mask"]
         inputs = np.where(mask[..., None], problem.arguments["inputs"], dtype(filling))
         assert_same_bits(kernel_results(replaced(problem, inputs=inputs), isa=isa), expected)
         for more in (1, 40, 200):
-            longer = np.full((9, 30 + more, 5), filling, dtype)
+            longer = np.full((batch, 30 + more, 5), filling, dtype)
             longer[:, :30] = inputs
-            longer_mask = np.zeros((9, 30 + more), bool)
+            longer_mask = np.zeros((batch, 30 + more), bool)
             longer_mask[:, :30] = mask
             for path in PATHS:
                 actual = kernel_results(

@@ -1,0 +1,54 @@
+/// Which rows of a batch have weight gradients of their own, and how threads walk over them backward.
+#pragma once
+
+#include "runtime/sequence_rows.h"
+#include "runtime/thread_plan.h"
+#include "runtime/workspace.h"
+
+namespace timeloom {
+
+/// What the strands of a call depend on beside its rows, in bytes.
+struct StrandSizes {
+  index weights;  // all gradients of weights and bias
+  index sums;     // the gradients of the sums of a row
+};
+
+/// How threads walk over strands.
+struct StrandWalk {
+  int slices;      // of each strand, where rows are divided
+  bool whole;      // a thread takes a strand and walks over all its chunks: no thread waits for another
+  index at_once;   // strands that are walked over at a time, each with a workspace
+};
+StrandWalk walk_over(index strands, const RnnPlan& plan);
+
+/// The strands of a batch, a function of the shape alone, as the order of the sums depends on them: several if
+/// the weights are small and each has rows enough for tiles and chunks; of equal lengths where rows are not.
+class Strands {
+ public:
+  /// The tables live in `scratch`. Throws std::bad_alloc if the memory is not to be had.
+  Strands(const SequenceRows& rows, const StrandSizes& sizes, Scratch& scratch);
+
+  index count() const { return count_; }
+  /// Calls function(row) for the rows of a worker's strands, or for its share of the only one.
+  template <typename Function>
+  void for_rows(const Worker& worker, Function&& function) const {
+    const index parts = count_ == 1 ? worker.count : count_;
+    for (index which = worker.index; which < parts; which += worker.count) {
+      const Strand rows = part(which, parts);
+      for (index row = rows.first; row < rows.end; row += rows.distance) function(row);
+    }
+  }
+  Strand operator[](index which) const;
+  /// That of the rows, but with chunks of a strand.
+  const SequencePlan& plan() const { return plan_; }
+
+ private:
+  Strand part(index which, index parts) const;
+
+  const SequenceRows& rows_;
+  index count_;
+  SequencePlan plan_;
+  const index* row_begin_ = nullptr;  // [count][steps + 1]; null if dense
+};
+
+}  // namespace timeloom
