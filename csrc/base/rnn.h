@@ -1,6 +1,6 @@
 /// The argument blocks of the recurrent kernels: what a cell declares, how a call is laid out, what it reads
 /// and writes. Letters in shapes: B batch, T timesteps, F features, U units, P panels, L lanes of a vector,
-/// N packed rows (all steps of all rows: B * T if the batch is dense).
+/// N packed rows (all steps of all rows: B * T if the batch is dense); places: B and the gap of RowHalves.
 #pragma once
 
 #include "base/activation.h"
@@ -110,6 +110,14 @@ struct RnnPacking {
   Scalar* packed;  // [packed_weights] or [packed_transposed]
 };
 
+/// Where rows of a dense batch lie in what a call keeps and works in: those from `split` on apart from the others,
+/// in a half of their own. Side by side, a core that walks over one half would fetch rows of the other ahead of
+/// time, while another core writes them.
+struct RowHalves {
+  index split;  // the batch: one half
+  index gap;    // rows left free between the halves where there is one for each row of the batch
+};
+
 /// What forward and backward of one call share. Initial states and factors are in the order of the plan;
 /// inputs and what is laid out as outputs lie as the caller has them, and the plan says where.
 template <typename Scalar>
@@ -117,6 +125,7 @@ struct RnnCall {
   RnnSizes sizes;
   SequencePlan plan;
   RnnPath path;
+  RowHalves halves;
   Activation activation;
   Activation recurrent_activation;
   SequenceView<const Scalar> inputs;  // [B, T, F]; step_stride negative when time is walked backwards
@@ -138,15 +147,15 @@ struct RnnForward {
   const Scalar* packed;          // [packed_weights]
   SequenceView<Scalar> outputs;  // state 0 after every step [B, T, U], or [N, U], or a ring of two steps
   const index* output_row;       // as in the plan, or null: row N, or by stride if dense
-  index output_steps;            // T, or 2 for the ring of a dense batch
-  Scalar* states[kMaxStates];    // states 1 ..: [B + N or B][state_width], the first B filled from `initial`
-  bool keeps_states;             // B + N: row B + n holds the state after packed row n; else overwritten
+  bool ring;                     // outputs are workspace [2][places][U] of a dense batch: of odd and even steps
+  Scalar* states[kMaxStates];    // states 1 ..: [places + N or places][state_width]: before the first step, then
+                                 // after each, or overwritten
   Scalar* kept;                  // [P, rows of a step][kept_width] for each step or for one; null: not kept
-  Scalar* operand;               // second phase: [N or B][state_distance]; else null
-  bool keeps_steps;              // kept and operand hold every step
+  Scalar* operand;               // second phase: [N or places][state_distance]; else null
+  bool keeps_steps;              // states, kept values and operand of every step
   Scalar* accumulators;          // workspace [P][chunk_rows][width of a panel]; null if fused and unblocked
   Scalar* input_rows;            // workspace [gates][chunk_rows][input_distance]; null: read where they lie
-  Scalar* state_rows;            // workspace [2][gates][B][state_distance]: the state as products take it
+  Scalar* state_rows;            // workspace [2][gates][places][state_distance]: the state as products take it
 };
 
 /// Backward over a whole sequence of a strand. Reads what forward kept; nothing it reads is changed. The chunks
@@ -158,12 +167,12 @@ struct RnnBackward {
   const Scalar* packed_transposed;       // [packed_transposed]
   SequenceView<const Scalar> outputs;    // as in forward, every step
   const index* output_row;               // as in forward
-  const Scalar* states[kMaxStates];      // as in forward, B + N rows
+  const Scalar* states[kMaxStates];      // as in forward, of every step
   const Scalar* kept;                    // as in forward, every step; null: the output is what is kept
   const Scalar* operand;                 // as in forward, every step
   SequenceView<const Scalar> d_outputs;  // laid out as the outputs of every step; data null: none
-  Scalar* d_states[kMaxStates];          // workspace [B, padded_units]: in d final, out d initial states
-  Scalar* d_operand;                     // workspace of a second phase [B, padded_units]; else null
+  Scalar* d_states[kMaxStates];          // workspace [places, padded_units]: in d final, out d initial states
+  Scalar* d_operand;                     // workspace of a second phase [places, padded_units]; else null
   Scalar* d_accumulators;  // workspace [P][chunk_rows][width of a panel], or by gate (rnn_backward_rows.h),
                            // zeroed if a gate panel is part empty
   Scalar* d_inputs;        // laid out as inputs.data, valid rows overwritten; null: not wanted

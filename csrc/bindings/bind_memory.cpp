@@ -104,8 +104,10 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
     cell.layout(sizes, by_gate, layout);
     const index zeros = initial ? 0 : batch * traits.units;
 
+    const StrandSizes strand_bytes = strand_sizes(info, traits.features, traits.units, sizeof(Scalar));
+    const RowHalves halves = halves_of(rows, strand_bytes, traits.units * index{sizeof(Scalar)});
     const ForwardSizes needed =
-        forward_sizes(cell, layout, rows, traits, plan(false).path, keep, return_sequences);
+        forward_sizes(cell, layout, rows, halves, traits, plan(false).path, keep, return_sequences);
     Parts forward(sizeof(Scalar));
     forward.add("zeros", zeros);
     forward.add("packed weights", needed.packed);
@@ -120,10 +122,10 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
     if (keep) {
       const RnnPlan planned = plan(true);
       Scratch scratch;
-      const Strands strands(rows, strand_sizes(info, traits.features, traits.units, sizeof(Scalar)), scratch);
+      const Strands strands(rows, strand_bytes, scratch);
       const index at_once = walk_over(strands.count(), planned).at_once;
       const BackwardSizes wanted =
-          backward_sizes(info, layout, strands, batch, traits, planned.crew.threads);
+          backward_sizes(info, layout, strands, batch + halves.gap, traits, planned.crew.threads);
       backward.add("zeros", zeros);
       backward.add("packed weights", wanted.packed);
       backward.add("scratch", wanted.scratch);

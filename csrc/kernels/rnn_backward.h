@@ -222,7 +222,7 @@ class BackwardPass : BackwardProducts<Cell, V> {
       for (int a = 0; a < Shape::kAccumulators; ++a) {
         d_sum[a] = V::load(d_sum_of(target, a, tile));
       }
-      V d_operand = V::load(backward_.d_operand + row * padded_units_ + unit);
+      V d_operand = V::load(backward_.d_operand + this->row_place(row) * padded_units_ + unit);
       if (shared_.recurrent_dropout) {
         constexpr int kGate = Cell::kInfo.state_gate[Cell::kInfo.state[1].begin];
         d_operand = d_operand * load_lanes<V>(this->state_factors(kGate, row) + unit, units_ - unit);

@@ -14,7 +14,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   using Rows::backward_, Rows::count_, Rows::features_, Rows::fresh_;
   using Rows::BackwardRows;
   using Rows::d_gate_offset, Rows::d_input, Rows::d_state, Rows::d_sums, Rows::d_sums_of_chunk;
-  using Rows::own_rows, Rows::row_place;
+  using Rows::own_rows, Rows::place_of;
   using Rows::kPanelsOfRow;
   using Rows::own_, Rows::padded_units_, Rows::panel_stride_, Rows::panels_, Rows::shared_, Rows::units_;
   using Rows::upstream, Rows::worker_;
@@ -204,7 +204,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
 
   template <int kPhase>
   Scalar* d_left(index row) const noexcept {
-    return kPhase == 0 ? d_state(0, row) : backward_.d_operand + row * padded_units_;
+    return kPhase == 0 ? d_state(0, row) : backward_.d_operand + this->row_place(row) * padded_units_;
   }
 
   template <int kPhase, int kVectors>
@@ -303,7 +303,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
             V total[4];
             load_columns(total, first + i, column, a == Cell::kInfo.input.begin);
             const Scalar* factors =
-                shared_.input_dropout ? this->input_factors(Cell::kInfo.input_gate[a], row_place(first + i)) +
+                shared_.input_dropout ? this->input_factors(Cell::kInfo.input_gate[a], place_of(first + i)) +
                                             column * Shape::kColumns
                                       : nullptr;
             TIMELOOM_UNROLL

@@ -43,7 +43,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
   }
 
   Scalar* d_state(int which, index row) const noexcept {
-    return backward_.d_states[which] + row * padded_units_;
+    return backward_.d_states[which] + this->row_place(row) * padded_units_;
   }
 
   /// Gradients of the sums of a panel, row `at` of the chunk: accumulator a lies a * accumulator_stride_
@@ -135,7 +135,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
                const index at = chunk_row(row, step);
                const Scalar* source = input(row, step);
                input_place(at) = source - shared_.inputs.data;
-               row_place(at) = row;
+               place_of(at) = row;
                for (int operand = 0; operand < input_operands_; ++operand) {
                  take_row<V>(input_rows(operand) + at * input_distance_, source,
                              this->input_factors(operand, row), features_);
@@ -146,13 +146,13 @@ class BackwardRows : protected RnnRows<Cell, V> {
                }
                if constexpr (Shape::kPhases == 2) {
                  copy_row<V>(backward_.operand_rows + at * state_distance_,
-                             backward_.operand + (first_row(step) + row) * state_distance_, units_);
+                             backward_.operand + this->packed_place(row, step) * state_distance_, units_);
                }
              });
   }
 
   index& input_place(index at) const noexcept { return backward_.places[at]; }
-  index& row_place(index at) const noexcept { return backward_.places[shared_.plan.chunk_rows + at]; }
+  index& place_of(index at) const noexcept { return backward_.places[shared_.plan.chunk_rows + at]; }
   Scalar* d_input(index at) const noexcept { return backward_.d_inputs + input_place(at); }
 
   Scalar* input_rows(int operand) const noexcept {

@@ -24,6 +24,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
     for (index chunk = first_chunk; chunk < end_chunk; ++chunk) {
       const index begin = plan.chunk_begin[chunk];
       const index end = plan.chunk_begin[chunk + 1];
+      this->chunk_step_ = begin;
       this->chunk_first_ = this->first_row(begin);
       if (forward_.input_rows) this->gather_inputs(begin, end);
       if (shared_.path.separate) this->project(begin, end);
@@ -52,8 +53,8 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
     share_items(panels_, {}, [&](index panel) {
       Shape::with_vectors(units_ - panel * Shape::kUnits, [&](auto vectors) {
         constexpr int kVectors = decltype(vectors)::value;
-        for (index done = 0; done < all; done += kWaitingRows) {
-          const index waiting = all - done < kWaitingRows ? all - done : kWaitingRows;
+        for (index done = 0, waiting; done < all; done += waiting) {
+          waiting = this->waiting_rows(done, all);
           for (index begin = 0; begin == 0 || begin < units_; begin += block) {
             const index end = begin + block < units_ ? begin + block : units_;
             for_row_tiles<tile_rows<V>(kVectors)>(waiting, [&](auto rows, index first) {
@@ -107,8 +108,8 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
     const index all = own_rows(step);
     Scalar sums[kPanelsOfGates * kWaitingRows * Shape::kWidth];
     share_items(Base::Gates::panels(shared_.sizes), {}, [&](index gates) {
-      for (index done = 0; done < all; done += kWaitingRows) {
-        const index waiting = all - done < kWaitingRows ? all - done : kWaitingRows;
+      for (index done = 0, waiting; done < all; done += waiting) {
+        waiting = this->waiting_rows(done, all);
         for (index begin = 0; begin == 0 || begin < units_; begin += block) {
           const index end = begin + block < units_ ? begin + block : units_;
           for_row_tiles<kGateRows>(waiting, [&](auto rows, index first) {

@@ -7,7 +7,7 @@ template <class Cell, class V>
 class ForwardProducts : protected RnnRows<Cell, V> {
  protected:
   using Rows = RnnRows<Cell, V>;
-  using Rows::batch_, Rows::features_, Rows::panels_, Rows::state_width_, Rows::units_;
+  using Rows::batch_, Rows::features_, Rows::panels_, Rows::places_, Rows::state_width_, Rows::units_;
   using Rows::first_row, Rows::for_rows, Rows::input, Rows::own_rows, Rows::share_items, Rows::state_row;
   using Rows::input_distance_, Rows::input_operands_, Rows::state_distance_, Rows::state_operands_;
   using Rows::kPanelsOfGates, Rows::kPanelsOfRow;
@@ -37,14 +37,19 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     return workers * (each > 1 ? each : 1);
   }
 
+  /// Own rows from the `done`-th of `all` on whose sums wait together.
+  index waiting_rows(index done, index all) const noexcept {
+    return this->in_one_half(done, all - done < kWaitingRows ? all - done : kWaitingRows);
+  }
+
   Scalar* output(index row, index step) const noexcept {
     const SequenceView<Scalar>& outputs = forward_.outputs;
     if (step_begin_) {
       const index packed = step_begin_[step] + row;
       return outputs.data + (forward_.output_row ? forward_.output_row[packed] : packed) * units_;
     }
-    const index slot = forward_.output_steps == 2 ? step & 1 : step;
-    return outputs.data + row * outputs.row_stride + slot * outputs.step_stride;
+    const index place = forward_.ring ? this->row_place(row) : row;
+    return outputs.data + place * outputs.row_stride + (forward_.ring ? step & 1 : step) * outputs.step_stride;
   }
 
   const Scalar* previous_output(index row, index step) const noexcept {
@@ -52,16 +57,21 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   }
 
   Scalar* operand(index row, index step) const noexcept {
-    return forward_.operand + ((forward_.keeps_steps ? first_row(step) : 0) + row) * state_distance_;
+    return forward_.operand + place_of_step(row, step) * state_distance_;
   }
 
   Scalar* kept(index panel, index row, index step) const noexcept {
     return forward_.kept + (forward_.keeps_steps ? this->kept_offset(panel, row, step)
-                                                 : (panel * batch_ + row) * Shape::kKeptWidth);
+                                                 : (panel * places_ + this->row_place(row)) * Shape::kKeptWidth);
   }
 
   Scalar* state(int which, index row, index slot) const noexcept {
-    return forward_.states[which] + (forward_.keeps_states ? state_row(row, slot) : row) * state_width_;
+    const index place = forward_.keeps_steps ? state_row(row, slot) : this->row_place(row);
+    return forward_.states[which] + place * state_width_;
+  }
+
+  index place_of_step(index row, index step) const noexcept {
+    return forward_.keeps_steps ? this->packed_place(row, step) : this->row_place(row);
   }
 
   const Scalar* bias_of(index panel) const noexcept { return forward_.packed + Shape::bias_offset(panel); }
@@ -69,7 +79,10 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     return forward_.packed + Shape::input_offset(shared_.sizes, panel);
   }
 
-  index row_of_chunk(index row, index step) const noexcept { return first_row(step) - chunk_first_ + row; }
+  index row_of_chunk(index row, index step) const noexcept {
+    if (step_begin_) return first_row(step) - chunk_first_ + row;
+    return this->packed_place(row, step - chunk_step_, shared_.plan.chunk_rows / batch_);
+  }
 
   Scalar* accumulators(index panel, index row, index step) const noexcept {
     return forward_.accumulators +
@@ -88,7 +101,8 @@ class ForwardProducts : protected RnnRows<Cell, V> {
 
   /// The state before a step as the product of a gate takes it. There are two: of this step and the next.
   Scalar* gathered_state(int operand, index row, index step) const noexcept {
-    return forward_.state_rows + (((step & 1) * state_operands_ + operand) * batch_ + row) * state_distance_;
+    const index matrix = (step & 1) * state_operands_ + operand;
+    return forward_.state_rows + (matrix * places_ + this->row_place(row)) * state_distance_;
   }
   const Scalar* taken_state(int gate, index row, index step) const noexcept {
     return gathered_state(shared_.recurrent_dropout ? gate : 0, row, step);
@@ -104,9 +118,15 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     });
   }
 
-  /// The initial state, times the factors of each gate.
+  /// The initial states; that of the products times the factors of each gate.
   void gather_initial() noexcept {
     for_rows(0, 1, [&](index row, index step) {
+      for (int which = 1; which < Cell::kInfo.states; ++which) {
+        for (index unit = 0; unit < state_width_; unit += V::kLanes) {
+          load_lanes<V>(shared_.initial[which] + row * units_ + unit, units_ - unit)
+              .store(state(which, row, step) + unit);
+        }
+      }
       for (int operand = 0; operand < state_operands_; ++operand) {
         take_row<V>(gathered_state(operand, row, step), previous_output(row, step),
                     this->state_factors(operand, row), units_);
@@ -301,5 +321,6 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   const index pairs_;      // of panels, which a row alone takes side by side
   const Share near_;       // those of them whose weights are near this worker
   const index row_items_;  // of a phase of a row alone
-  index chunk_first_ = 0;  // the first packed row of the chunk at hand
+  index chunk_step_ = 0;   // the first step of the chunk at hand
+  index chunk_first_ = 0;  // and its first packed row
 };

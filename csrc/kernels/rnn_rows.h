@@ -51,6 +51,8 @@ class RnnRows {
         features_(call.sizes.features),
         panels_(Shape::panels(call.sizes)),
         padded_units_(Shape::padded_units(call.sizes)),
+        split_(call.halves.split),
+        places_(call.sizes.batch + call.halves.gap),
         state_width_(Shape::state_width(call.sizes, call.path.by_gate)),
         input_distance_(row_distance<Scalar>(call.sizes.features)),
         state_distance_(row_distance<Scalar>(call.sizes.units)),
@@ -108,14 +110,38 @@ class RnnRows {
     return inputs.data + row * inputs.row_stride + step * inputs.step_stride;
   }
 
+  /// The place of a row among those of the batch.
+  TIMELOOM_INLINE index row_place(index row) const noexcept {
+    return row < split_ ? row : row + shared_.halves.gap;
+  }
+
+  /// Its place among the packed rows, `step` steps into a stretch of so many; half by half.
+  TIMELOOM_INLINE index packed_place(index row, index step, index steps) const noexcept {
+    if (step_begin_) return step_begin_[step] + row;
+    if (row < split_) return step * split_ + row;
+    return steps * split_ + step * (batch_ - split_) + row - split_;
+  }
+  index packed_place(index row, index step) const noexcept {
+    return packed_place(row, step, shared_.sizes.steps);
+  }
+
   /// The row of states 1 .. before step `slot`.
   index state_row(index row, index slot) const noexcept {
-    return slot == 0 ? row : batch_ + first_row(slot - 1) + row;
+    return slot == 0 ? row_place(row) : places_ + packed_place(row, slot - 1);
   }
 
   /// Where the kept values of a row begin if those of every step are there.
   index kept_offset(index panel, index row, index step) const noexcept {
-    return (first_row(step) * panels_ + panel * active_rows(step) + row) * Shape::kKeptWidth;
+    const index before = row < split_ ? 0 : split_;
+    const index rows = step_begin_ ? active_rows(step) : row < split_ ? split_ : batch_ - split_;
+    const index first = packed_place(before, step);  // of the half in this step
+    return (first * panels_ + panel * rows + row - before) * Shape::kKeptWidth;
+  }
+
+  /// How many of the own rows from the `first`-th on, up to `count`, lie in one half.
+  index in_one_half(index first, index count) const noexcept {
+    const index left = own_.count(split_) - first;
+    return left > 0 && left < count ? left : count;
   }
 
   const Scalar* input_factors(int gate, index row) const noexcept {
@@ -143,6 +169,8 @@ class RnnRows {
   const index features_;
   const index panels_;
   const index padded_units_;
+  const index split_;   // the first row of the second half
+  const index places_;  // of rows of the batch
   const index state_width_;
   const index input_distance_;
   const index state_distance_;

@@ -112,7 +112,8 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   const StrandWalk walked = walk_over(strands.count(), plan);
   backward.call.plan = strands.plan();
   const BackwardSizes needed =
-      backward_sizes(info, layout, strands, batch, traits_of(call, backward.call.zoned), plan.crew.threads);
+      backward_sizes(info, layout, strands, batch + backward.call.halves.gap,
+                     traits_of(call, backward.call.zoned), plan.crew.threads);
   Scalar* const fresh = room_to_pack(packed, needed.packed, scratch);
   backward.packed_transposed = fresh ? fresh : packed.ready;
   backward.d_accumulators = scratch.take<Scalar>(walked.at_once * needed.accumulators);
@@ -167,12 +168,13 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
     if (fresh) call.cell->pack_transposed(packing, worker);
     strands.for_rows(worker, [&](index place) {
       const index row = rows.row_of(place);
+      const index offset = row_place(backward.call.halves, place) * layout.padded_units;
       for (int which = 0; which < info.states; ++which) {
-        copy_padded(backward.d_states[which] + place * layout.padded_units, layout.padded_units,
+        copy_padded(backward.d_states[which] + offset, layout.padded_units,
                     d_final[which] ? d_final[which] + row * units : nullptr, 1, units);
       }
       if (rows.length_of(place) == 0) return;
-      Scalar* const d_state = backward.d_states[0] + place * layout.padded_units;
+      Scalar* const d_state = backward.d_states[0] + offset;
       if (d_last) add_last_gradient(call, row, d_state, d_last + row * units);
       if (repeats) add_gradients_after_last(given, row, d_state, d_sequence, units);
     });
@@ -198,7 +200,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   run_shares(crew, [&](const Worker& worker) {
     strands.for_rows(worker, [&](index place) {
       for (int which = 0; which < info.states; ++which) {
-        std::copy_n(backward.d_states[which] + place * layout.padded_units, units,
+        std::copy_n(backward.d_states[which] + row_place(backward.call.halves, place) * layout.padded_units, units,
                     gradients.d_initial[which] + rows.row_of(place) * units);
       }
     });

@@ -24,6 +24,11 @@ void copy_padded(Scalar* target, index target_stride, const Scalar* source, inde
   }
 }
 
+/// Where a row of the batch lies among its places.
+inline index row_place(const RowHalves& halves, index row) {
+  return row < halves.split ? row : row + halves.gap;
+}
+
 /// A whole sequence by stride, walked from the end if `backwards`.
 template <typename Scalar>
 SequenceView<Scalar> walk(Scalar* data, index timesteps, index width, bool backwards) {
@@ -73,6 +78,8 @@ RnnCall<Scalar> shared_call(const RecurrentCall<Scalar>& call, const SequenceRow
   shared.sizes = {rows.batch(), rows.steps(), call.features, call.units};
   shared.plan = rows.plan();
   shared.path = path;
+  shared.halves = halves_of(rows, strand_sizes(info, call.features, call.units, sizeof(Scalar)),
+                            std::max<index>(call.units, 1) * index{sizeof(Scalar)});
   shared.activation = call.activation;
   shared.recurrent_activation = call.recurrent_activation;
   const Timesteps& given = call.timesteps;

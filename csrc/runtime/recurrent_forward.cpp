@@ -8,14 +8,30 @@
 namespace timeloom {
 namespace {
 
-/// Row `place` of the plan at its last step, in an array of the outputs of every step.
+/// The output of row `place` of the plan at its last step.
 template <typename Scalar>
-const Scalar* last_output(const SequenceRows& rows, const SequenceView<const Scalar>& outputs,
-                          const index* output_row, index ring, index place, index units) {
+const Scalar* last_output(const SequenceRows& rows, const RnnForward<Scalar>& forward, index place) {
   const index step = rows.length_of(place) - 1;
-  if (rows.dense()) return outputs.data + place * outputs.row_stride + step % ring * outputs.step_stride;
-  const index packed = rows.plan().step_begin[step] + place;
-  return outputs.data + (output_row ? output_row[packed] : packed) * units;
+  const auto& outputs = forward.outputs;
+  if (!rows.dense()) {
+    const index packed = rows.plan().step_begin[step] + place;
+    return outputs.data + (forward.output_row ? forward.output_row[packed] : packed) * forward.call.sizes.units;
+  }
+  if (!forward.ring) return outputs.data + place * outputs.row_stride + step * outputs.step_stride;
+  return outputs.data + row_place(forward.call.halves, place) * outputs.row_stride + (step & 1) * outputs.step_stride;
+}
+
+/// Where the states 1 .. of that row lie after its last step, in rows.
+template <typename Scalar>
+index last_state(const SequenceRows& rows, const RnnForward<Scalar>& forward, index place) {
+  const RowHalves& halves = forward.call.halves;
+  if (!forward.keeps_steps) return row_place(halves, place);
+  const index batch = rows.batch();
+  const index before = batch + halves.gap;
+  const index step = rows.length_of(place) - 1;
+  if (!rows.dense()) return before + rows.plan().step_begin[step] + place;
+  if (place < halves.split) return before + step * halves.split + place;
+  return before + rows.steps() * halves.split + step * (batch - halves.split) + place - halves.split;
 }
 
 }  // namespace
@@ -49,20 +65,22 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   InPlanOrder<Scalar> in_plan_order(rows, scratch);
   RnnForward<Scalar> forward{};
   forward.call = shared_call(call, rows, plan.path, in_plan_order);
-  const ForwardSizes needed = forward_sizes(*call.cell, layout, rows, traits_of(call, forward.call.zoned),
-                                            plan.path, keep, sequence != nullptr);
+  const index places = batch + forward.call.halves.gap;
+  const ForwardSizes needed =
+      forward_sizes(*call.cell, layout, rows, forward.call.halves, traits_of(call, forward.call.zoned),
+                    plan.path, keep, sequence != nullptr);
   Scalar* const fresh = room_to_pack(packed, needed.packed, scratch);
   forward.packed = fresh ? fresh : packed.ready;
-  forward.output_steps = std::max<index>(rows.steps(), 1);
   if (sequence) {
     const bool backwards = rows.dense() && call.timesteps.go_backwards && call.timesteps.keep_time_order;
     forward.outputs = walk(sequence, rows.steps(), units, backwards);
     forward.output_row = forward.call.plan.output_row;
   } else {
-    if (rows.dense()) forward.output_steps = history_steps(rows.steps(), keep);
-    forward.outputs = {take(&RecurrentMemory<Scalar>::history, needed.history), units, batch * units};
+    forward.ring = rows.dense() && !keep;
+    Scalar* const history = take(&RecurrentMemory<Scalar>::history, needed.history);
+    forward.outputs = forward.ring ? SequenceView<Scalar>{history, units, places * units}
+                                   : walk(history, rows.steps(), units, false);
   }
-  forward.keeps_states = keep;
   for (int which = 1; which < info.states; ++which) {
     if (keep) {
       memory->states[which] = workspace_of<Scalar>(needed.states[which]);
@@ -70,7 +88,6 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
     } else {
       forward.states[which] = scratch.take<Scalar>(needed.states[which]);
     }
-    copy_padded(forward.states[which], layout.state_width, forward.call.initial[which], batch, units);
   }
   forward.keeps_steps = keep;
   forward.kept = take(&RecurrentMemory<Scalar>::kept, needed.kept);
@@ -89,8 +106,8 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
     plan.path.unit_slices ? run_together(plan.crew, walk) : run_shares(plan.crew, walk);
   };
   // Where rows are unequal, a row of a chunk takes the place that another had in the one before.
-  const bool places = !rows.dense() && (forward.input_rows || forward.accumulators);
-  const index chunks_at_once = places && !plan.path.unit_slices ? 1 : chunks;
+  const bool moves = !rows.dense() && (forward.input_rows || forward.accumulators);
+  const index chunks_at_once = moves && !plan.path.unit_slices ? 1 : chunks;
   for (index chunk = 0; chunk < chunks; chunk += chunks_at_once) pass(chunk, chunk + chunks_at_once);
   if (fills) {
     run_shares(plan.crew, [&](const Worker& worker) {
@@ -108,8 +125,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
     const index row = rows.row_of(place);
     const index length = rows.length_of(place);
     const Scalar* output =
-        length == 0 ? forward.call.initial[0] + place * units
-                    : last_output(rows, outputs, forward.output_row, forward.output_steps, place, units);
+        length == 0 ? forward.call.initial[0] + place * units : last_output(rows, forward, place);
     std::copy_n(output, units, final_states[0] + row * units);
     if (last) {
       const bool none = length == 0 || (call.zero_masked_outputs && ends_masked(call.timesteps, row));
@@ -119,13 +135,11 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
         std::copy_n(output, units, last + row * units);
       }
     }
-    index slot = place;
-    if (keep && length > 0) {
-      slot = batch + place + (rows.dense() ? (length - 1) * batch : forward.call.plan.step_begin[length - 1]);
-    }
     for (int which = 1; which < info.states; ++which) {
-      std::copy_n(forward.states[which] + slot * layout.state_width, units,
-                  final_states[which] + row * units);
+      const Scalar* state =
+          length == 0 ? forward.call.initial[which] + place * units
+                      : forward.states[which] + last_state(rows, forward, place) * layout.state_width;
+      std::copy_n(state, units, final_states[which] + row * units);
     }
   }
 }

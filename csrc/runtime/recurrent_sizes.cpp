@@ -19,19 +19,19 @@ index state_operands(const CellInfo& info, const RecurrentTraits& traits) {
 
 template <typename Scalar>
 ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layout, const SequenceRows& rows,
-                           const RecurrentTraits& traits, const RnnPath& path, bool keep, bool sequence) {
+                           const RowHalves& halves, const RecurrentTraits& traits, const RnnPath& path, bool keep,
+                           bool sequence) {
   const CellInfo& info = *cell.info;
-  const index batch = rows.batch();
+  const index places = rows.batch() + halves.gap;
   const index chunk_rows = rows.plan().chunk_rows;
-  const index steps_kept = keep ? rows.total() : batch;
+  const index steps_kept = keep ? rows.total() : places;
   ForwardSizes sizes{};
   sizes.packed = layout.packed_weights;
   if (!sequence) {
-    const index held = rows.dense() ? history_steps(rows.steps(), keep) * batch : rows.total();
-    sizes.history = held * traits.units;
+    sizes.history = (rows.dense() && !keep ? 2 * places : rows.total()) * traits.units;
   }
   for (int which = 1; which < info.states; ++which) {
-    sizes.states[which] = (keep ? batch + rows.total() : batch) * layout.state_width;
+    sizes.states[which] = (keep ? places + rows.total() : places) * layout.state_width;
   }
   const bool keeps_values = keep && (traits.zoned || !cell.output_suffices(traits.activation));
   if (info.kept > 0 && (keeps_values || info.phases == 2)) {
@@ -44,7 +44,7 @@ ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layo
   if (traits.input_dropout || (rows.dense() && traits.features >= kLeastGathered)) {
     sizes.input_rows = input_operands(info, traits) * chunk_rows * layout.input_distance;
   }
-  sizes.state_rows = 2 * state_operands(info, traits) * batch * layout.state_distance;
+  sizes.state_rows = 2 * state_operands(info, traits) * places * layout.state_distance;
   return sizes;
 }
 
@@ -58,13 +58,13 @@ StrandSizes strand_sizes(const CellInfo& info, index features, index units, inde
           std::max<index>(info.accumulators * units, 1) * element_bytes};
 }
 
-BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands, index batch,
+BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands, index places,
                              const RecurrentTraits& traits, int threads) {
   const index chunk_rows = strands.plan().chunk_rows;
   BackwardSizes sizes{};
   sizes.packed = layout.packed_transposed;
   sizes.scratch = threads * layout.thread_scratch;
-  sizes.d_state = batch * layout.padded_units;
+  sizes.d_state = places * layout.padded_units;
   if (strands.count() > 1) sizes.gradients = weight_sizes(info, traits.features, traits.units).all();
   sizes.accumulators = chunk_rows * layout.accumulator_row;
   sizes.places = 2 * chunk_rows;
@@ -78,8 +78,8 @@ BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, cons
 }
 
 template ForwardSizes forward_sizes<float>(const RnnKernels<float>&, const RnnLayout&, const SequenceRows&,
-                                           const RecurrentTraits&, const RnnPath&, bool, bool);
+                                           const RowHalves&, const RecurrentTraits&, const RnnPath&, bool, bool);
 template ForwardSizes forward_sizes<double>(const RnnKernels<double>&, const RnnLayout&, const SequenceRows&,
-                                            const RecurrentTraits&, const RnnPath&, bool, bool);
+                                            const RowHalves&, const RecurrentTraits&, const RnnPath&, bool, bool);
 
 }  // namespace timeloom

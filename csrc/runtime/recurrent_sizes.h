@@ -45,14 +45,12 @@ struct BackwardSizes {
   index operand_rows;
 };
 
-/// Steps of outputs that forward holds if the caller does not want them and the rows are dense.
-constexpr index history_steps(index steps, bool keep) { return keep ? (steps > 1 ? steps : 1) : 2; }
-
 /// Sizes of a forward call on these rows. `layout` is what the cell says of them; `keep`: for a backward
 /// call; `sequence`: the caller has room for the outputs of every step.
 template <typename Scalar>
 ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layout, const SequenceRows& rows,
-                           const RecurrentTraits& traits, const RnnPath& path, bool keep, bool sequence);
+                           const RowHalves& halves, const RecurrentTraits& traits, const RnnPath& path, bool keep,
+                           bool sequence);
 
 /// Elements of the gradients of a call's weights.
 struct WeightSizes {
@@ -65,7 +63,7 @@ WeightSizes weight_sizes(const CellInfo& info, index features, index units);
 StrandSizes strand_sizes(const CellInfo& info, index features, index units, index element_bytes);
 
 /// Sizes of a backward call on this many threads; the rest as in forward.
-BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands, index batch,
+BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands, index places,
                              const RecurrentTraits& traits, int threads);
 
 }  // namespace timeloom

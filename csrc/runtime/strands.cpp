@@ -12,13 +12,20 @@ constexpr index kLeastRows = 8;          // of the batch in a strand: two tiles 
 constexpr index kLeastPacked = 128;      // packed rows of a strand, beside which adding its gradients is little
 constexpr index kMostStrands = 2;
 
-index strand_count(const SequenceRows& rows, index weight_bytes) {
-  if (weight_bytes > kMostWeights) return 1;
+constexpr index kGapBytes = 4096;        // processors fetch ahead within a page
+
+}  // namespace
+
+index strand_count(const SequenceRows& rows, const StrandSizes& sizes) {
+  if (sizes.weights > kMostWeights) return 1;
   const index most = std::min({rows.batch() / kLeastRows, rows.total() / kLeastPacked, kMostStrands});
   return std::max<index>(most, 1);
 }
 
-}  // namespace
+RowHalves halves_of(const SequenceRows& rows, const StrandSizes& sizes, index row_bytes) {
+  if (!rows.dense() || strand_count(rows, sizes) != 2) return {rows.batch(), 0};
+  return {rows.batch() / 2, (kGapBytes + row_bytes - 1) / row_bytes};
+}
 
 StrandWalk walk_over(index strands, const RnnPlan& plan) {
   const int threads = plan.crew.threads;
@@ -31,7 +38,7 @@ StrandWalk walk_over(index strands, const RnnPlan& plan) {
 }
 
 Strands::Strands(const SequenceRows& rows, const StrandSizes& sizes, Scratch& scratch)
-    : rows_(rows), count_(strand_count(rows, sizes.weights)), plan_(rows.plan()) {
+    : rows_(rows), count_(strand_count(rows, sizes)), plan_(rows.plan()) {
   if (count_ == 1) {
     row_begin_ = plan_.step_begin;
     return;

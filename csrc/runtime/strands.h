@@ -13,6 +13,11 @@ struct StrandSizes {
   index sums;     // the gradients of the sums of a row
 };
 
+index strand_count(const SequenceRows& rows, const StrandSizes& sizes);
+
+/// The halves of a dense batch of two strands, rows of `row_bytes` and more apart; else all rows in one.
+RowHalves halves_of(const SequenceRows& rows, const StrandSizes& sizes, index row_bytes);
+
 /// How threads walk over strands.
 struct StrandWalk {
   int slices;      // of each strand, where rows are divided
