@@ -1,6 +1,6 @@
 /// The argument blocks of the recurrent kernels: what a cell declares, how a call is laid out, what it reads
 /// and writes. Letters in shapes: B batch, T timesteps, F features, U units, P panels, L lanes of a vector,
-/// N packed rows (all steps of all rows: B * T if the batch is dense); places: B and the gap of RowHalves.
+/// N packed rows (all steps of all rows: B * T if the batch is dense); places: of RowHalves.
 #pragma once
 
 #include "base/activation.h"
@@ -65,11 +65,11 @@ struct SequencePlan {
   index chunk_rows;  // packed rows of the largest chunk
 };
 
-/// A part of the batch whose weight gradients backward sums on their own, so that a thread that walks over all
-/// of it reads nothing that another one has just written: rows first, first + distance .. below end.
+/// A part of the batch whose weight gradients backward sums on their own, so that a thread that walks over
+/// all of it reads nothing that another one has just written: rows first, first + distance .. below end.
 struct Strand {
   index first;
-  index distance;          // 1 if the batch is dense
+  index distance;  // 1 if the batch is dense
   index end;
   const index* row_begin;  // [steps + 1] packed rows of the strand before each step; null if dense
 };
@@ -110,12 +110,13 @@ struct RnnPacking {
   Scalar* packed;  // [packed_weights] or [packed_transposed]
 };
 
-/// Where rows of a dense batch lie in what a call keeps and works in: those from `split` on apart from the others,
-/// in a half of their own. Side by side, a core that walks over one half would fetch rows of the other ahead of
-/// time, while another core writes them.
+/// Where rows of a dense batch lie in what a call keeps and works in: those from `split` on apart from the
+/// others, in a half of their own. Side by side, a core that walks over one half would fetch rows of the
+/// other ahead of time, while another core writes them.
 struct RowHalves {
-  index split;  // the batch: one half
-  index gap;    // rows left free between the halves where there is one for each row of the batch
+  index split;   // the batch: one half
+  index gap;     // rows left free behind each half where there is one for each row of the batch
+  index places;  // rows of such an array
 };
 
 /// What forward and backward of one call share. Initial states and factors are in the order of the plan;
@@ -147,19 +148,19 @@ struct RnnForward {
   const Scalar* packed;          // [packed_weights]
   SequenceView<Scalar> outputs;  // state 0 after every step [B, T, U], or [N, U], or a ring of two steps
   const index* output_row;       // as in the plan, or null: row N, or by stride if dense
-  bool ring;                     // outputs are workspace [2][places][U] of a dense batch: of odd and even steps
-  Scalar* states[kMaxStates];    // states 1 ..: [places + N or places][state_width]: before the first step, then
-                                 // after each, or overwritten
-  Scalar* kept;                  // [P, rows of a step][kept_width] for each step or for one; null: not kept
-  Scalar* operand;               // second phase: [N or places][state_distance]; else null
-  bool keeps_steps;              // states, kept values and operand of every step
-  Scalar* accumulators;          // workspace [P][chunk_rows][width of a panel]; null if fused and unblocked
-  Scalar* input_rows;            // workspace [gates][chunk_rows][input_distance]; null: read where they lie
-  Scalar* state_rows;            // workspace [2][gates][places][state_distance]: the state as products take it
+  bool ring;                   // outputs are workspace [2][places][U] of a dense batch: of odd and even steps
+  Scalar* states[kMaxStates];  // states 1 ..: [places + N or places][state_width]: before the first step,
+                               // then after each, or overwritten
+  Scalar* kept;          // [P, rows of a step][kept_width] for each step or for one; null: not kept
+  Scalar* operand;       // second phase: [N or places][state_distance]; else null
+  bool keeps_steps;      // states, kept values and operand of every step
+  Scalar* accumulators;  // workspace [P][chunk_rows][width of a panel]; null if fused and unblocked
+  Scalar* input_rows;    // workspace [gates][chunk_rows][input_distance]; null: read where they lie
+  Scalar* state_rows;    // workspace [2][gates][places][state_distance]: the state as products take it
 };
 
-/// Backward over a whole sequence of a strand. Reads what forward kept; nothing it reads is changed. The chunks
-/// of the plan are those of a strand.
+/// Backward over a whole sequence of a strand. Reads what forward kept; nothing it reads is changed. The
+/// chunks of the plan are those of a strand.
 template <typename Scalar>
 struct RnnBackward {
   RnnCall<Scalar> call;
@@ -182,8 +183,9 @@ struct RnnBackward {
   Scalar* input_rows;          // workspace [gates][chunk_rows][input_distance]
   Scalar* state_rows;          // workspace [gates][chunk_rows][state_distance]
   Scalar* operand_rows;        // second phase: workspace [chunk_rows][state_distance]; else null
-  Scalar* scratch;             // workspace [threads][thread_scratch]
-  index* places;               // workspace [2][chunk_rows]: the row of the inputs, and of the plan
+  Scalar* scratch;             // workspace [threads][scratch_distance], of thread_scratch elements
+  index scratch_distance;
+  index* places;  // workspace [2][chunk_rows]: the row of the inputs, and of the plan
 };
 
 }  // namespace timeloom

@@ -125,11 +125,11 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
       const Strands strands(rows, strand_bytes, scratch);
       const index at_once = walk_over(strands.count(), planned).at_once;
       const BackwardSizes wanted =
-          backward_sizes(info, layout, strands, batch + halves.gap, traits, planned.crew.threads);
+          backward_sizes<Scalar>(info, layout, strands, halves.places, traits, planned);
       backward.add("zeros", zeros);
       backward.add("packed weights", wanted.packed);
-      backward.add("scratch", wanted.scratch);
       backward.add("accumulators", at_once * wanted.accumulators);
+      backward.add("scratch", planned.crew.threads * wanted.scratch);
       backward.add_bytes("places", static_cast<std::size_t>(at_once * wanted.places) * sizeof(index));
       backward.add("gathered inputs", at_once * wanted.input_rows);
       backward.add("gathered states", at_once * wanted.state_rows);

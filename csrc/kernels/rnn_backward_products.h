@@ -14,9 +14,9 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   using Rows::backward_, Rows::count_, Rows::features_, Rows::fresh_;
   using Rows::BackwardRows;
   using Rows::d_gate_offset, Rows::d_input, Rows::d_state, Rows::d_sums, Rows::d_sums_of_chunk;
-  using Rows::own_rows, Rows::place_of;
   using Rows::kPanelsOfRow;
   using Rows::own_, Rows::padded_units_, Rows::panel_stride_, Rows::panels_, Rows::shared_, Rows::units_;
+  using Rows::own_rows, Rows::row_at;
   using Rows::upstream, Rows::worker_;
   using typename Rows::Gates;
   using typename Rows::Scalar;
@@ -303,7 +303,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
             V total[4];
             load_columns(total, first + i, column, a == Cell::kInfo.input.begin);
             const Scalar* factors =
-                shared_.input_dropout ? this->input_factors(Cell::kInfo.input_gate[a], place_of(first + i)) +
+                shared_.input_dropout ? this->input_factors(Cell::kInfo.input_gate[a], row_at(first + i)) +
                                             column * Shape::kColumns
                                       : nullptr;
             TIMELOOM_UNROLL
@@ -336,9 +336,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
     }
   }
 
-  Scalar* scratch() const noexcept {
-    return backward_.scratch + worker_.thread * Shape::scratch(shared_.sizes);
-  }
+  Scalar* scratch() const noexcept { return backward_.scratch + worker_.thread * backward_.scratch_distance; }
 
   index gathered_ = -1;  // the product whose row lies in the scratch
 };

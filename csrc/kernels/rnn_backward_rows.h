@@ -135,7 +135,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
                const index at = chunk_row(row, step);
                const Scalar* source = input(row, step);
                input_place(at) = source - shared_.inputs.data;
-               place_of(at) = row;
+               row_at(at) = row;
                for (int operand = 0; operand < input_operands_; ++operand) {
                  take_row<V>(input_rows(operand) + at * input_distance_, source,
                              this->input_factors(operand, row), features_);
@@ -152,7 +152,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
   }
 
   index& input_place(index at) const noexcept { return backward_.places[at]; }
-  index& place_of(index at) const noexcept { return backward_.places[shared_.plan.chunk_rows + at]; }
+  index& row_at(index at) const noexcept { return backward_.places[shared_.plan.chunk_rows + at]; }
   Scalar* d_input(index at) const noexcept { return backward_.d_inputs + input_place(at); }
 
   Scalar* input_rows(int operand) const noexcept {

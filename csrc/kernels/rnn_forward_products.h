@@ -49,7 +49,8 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       return outputs.data + (forward_.output_row ? forward_.output_row[packed] : packed) * units_;
     }
     const index place = forward_.ring ? this->row_place(row) : row;
-    return outputs.data + place * outputs.row_stride + (forward_.ring ? step & 1 : step) * outputs.step_stride;
+    return outputs.data + place * outputs.row_stride +
+           (forward_.ring ? step & 1 : step) * outputs.step_stride;
   }
 
   const Scalar* previous_output(index row, index step) const noexcept {
@@ -61,8 +62,9 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   }
 
   Scalar* kept(index panel, index row, index step) const noexcept {
-    return forward_.kept + (forward_.keeps_steps ? this->kept_offset(panel, row, step)
-                                                 : (panel * places_ + this->row_place(row)) * Shape::kKeptWidth);
+    return forward_.kept + (forward_.keeps_steps
+                                ? this->kept_offset(panel, row, step)
+                                : (panel * places_ + this->row_place(row)) * Shape::kKeptWidth);
   }
 
   Scalar* state(int which, index row, index slot) const noexcept {

@@ -52,7 +52,7 @@ class RnnRows {
         panels_(Shape::panels(call.sizes)),
         padded_units_(Shape::padded_units(call.sizes)),
         split_(call.halves.split),
-        places_(call.sizes.batch + call.halves.gap),
+        places_(call.halves.places),
         state_width_(Shape::state_width(call.sizes, call.path.by_gate)),
         input_distance_(row_distance<Scalar>(call.sizes.features)),
         state_distance_(row_distance<Scalar>(call.sizes.units)),

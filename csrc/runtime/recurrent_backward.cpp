@@ -17,8 +17,8 @@ void add_last_gradient(const RecurrentCall<Scalar>& call, index row, Scalar* d_s
 
 constexpr Worker alone_on(int thread) { return {0, 1, thread, nullptr, nullptr, nullptr}; }
 
-/// All strands from their last chunk to the first. strand_of(which, place): a strand as the kernels see it, with
-/// the workspace of the `place`-th of those that are walked over at a time.
+/// All strands from their last chunk to the first. strand_of(which, place): a strand as the kernels see it,
+/// with the workspace of the `place`-th of those that are walked over at a time.
 template <typename Scalar, typename StrandOf>
 void walk_back(const RnnKernels<Scalar>& cell, const RnnPlan& plan, const Strands& strands,
                const StrandWalk& walked, StrandOf&& strand_of) {
@@ -82,7 +82,8 @@ void add_strands(const RecurrentGradients<Scalar>& gradients, const Scalar* of_s
   };
   add(gradients.d_kernel, of_strands, weights.kernel);
   add(gradients.d_recurrent_kernel, of_strands + weights.kernel, weights.recurrent_kernel);
-  if (gradients.d_bias) add(gradients.d_bias, of_strands + weights.kernel + weights.recurrent_kernel, weights.bias);
+  if (gradients.d_bias)
+    add(gradients.d_bias, of_strands + weights.kernel + weights.recurrent_kernel, weights.bias);
 }
 
 }  // namespace
@@ -111,13 +112,13 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   const Strands strands(rows, strand_sizes(info, call.features, units, sizeof(Scalar)), scratch);
   const StrandWalk walked = walk_over(strands.count(), plan);
   backward.call.plan = strands.plan();
-  const BackwardSizes needed =
-      backward_sizes(info, layout, strands, batch + backward.call.halves.gap,
-                     traits_of(call, backward.call.zoned), plan.crew.threads);
+  const BackwardSizes needed = backward_sizes<Scalar>(info, layout, strands, backward.call.halves.places,
+                                                      traits_of(call, backward.call.zoned), plan);
   Scalar* const fresh = room_to_pack(packed, needed.packed, scratch);
   backward.packed_transposed = fresh ? fresh : packed.ready;
   backward.d_accumulators = scratch.take<Scalar>(walked.at_once * needed.accumulators);
-  backward.scratch = scratch.take<Scalar>(needed.scratch);
+  backward.scratch = scratch.take<Scalar>(plan.crew.threads * needed.scratch);
+  backward.scratch_distance = needed.scratch;
   backward.places = scratch.take<index>(walked.at_once * needed.places);
   backward.input_rows = scratch.take<Scalar>(walked.at_once * needed.input_rows);
   backward.state_rows = scratch.take<Scalar>(walked.at_once * needed.state_rows);
@@ -200,15 +201,15 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   run_shares(crew, [&](const Worker& worker) {
     strands.for_rows(worker, [&](index place) {
       for (int which = 0; which < info.states; ++which) {
-        std::copy_n(backward.d_states[which] + row_place(backward.call.halves, place) * layout.padded_units, units,
-                    gradients.d_initial[which] + rows.row_of(place) * units);
+        std::copy_n(backward.d_states[which] + row_place(backward.call.halves, place) * layout.padded_units,
+                    units, gradients.d_initial[which] + rows.row_of(place) * units);
       }
     });
     add_strands(gradients, of_strands, strands.count(), weights, worker);
   });
 }
 
-#define TIMELOOM_BACKWARD(Scalar)                                                    \
+#define TIMELOOM_BACKWARD(Scalar)                                                                            \
   template void recurrent_backward<Scalar>(const RecurrentCall<Scalar>&, const RecurrentMemory<Scalar>&,     \
                                            const Scalar*, const Scalar*, const Scalar* const(&)[kMaxStates], \
                                            const RecurrentGradients<Scalar>&, const PlanRequest&,            \

@@ -1,5 +1,5 @@
-/// What a call forward and one backward do alike: arrays brought into the order of the plan, padded, and the call
-/// as kernels see it.
+/// What a call forward and one backward do alike: arrays brought into the order of the plan, padded, and the
+/// call as kernels see it.
 #pragma once
 
 #include <algorithm>

@@ -15,10 +15,12 @@ const Scalar* last_output(const SequenceRows& rows, const RnnForward<Scalar>& fo
   const auto& outputs = forward.outputs;
   if (!rows.dense()) {
     const index packed = rows.plan().step_begin[step] + place;
-    return outputs.data + (forward.output_row ? forward.output_row[packed] : packed) * forward.call.sizes.units;
+    return outputs.data +
+           (forward.output_row ? forward.output_row[packed] : packed) * forward.call.sizes.units;
   }
   if (!forward.ring) return outputs.data + place * outputs.row_stride + step * outputs.step_stride;
-  return outputs.data + row_place(forward.call.halves, place) * outputs.row_stride + (step & 1) * outputs.step_stride;
+  return outputs.data + row_place(forward.call.halves, place) * outputs.row_stride +
+         (step & 1) * outputs.step_stride;
 }
 
 /// Where the states 1 .. of that row lie after its last step, in rows.
@@ -27,7 +29,7 @@ index last_state(const SequenceRows& rows, const RnnForward<Scalar>& forward, in
   const RowHalves& halves = forward.call.halves;
   if (!forward.keeps_steps) return row_place(halves, place);
   const index batch = rows.batch();
-  const index before = batch + halves.gap;
+  const index before = halves.places;
   const index step = rows.length_of(place) - 1;
   if (!rows.dense()) return before + rows.plan().step_begin[step] + place;
   if (place < halves.split) return before + step * halves.split + place;
@@ -65,7 +67,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   InPlanOrder<Scalar> in_plan_order(rows, scratch);
   RnnForward<Scalar> forward{};
   forward.call = shared_call(call, rows, plan.path, in_plan_order);
-  const index places = batch + forward.call.halves.gap;
+  const index places = forward.call.halves.places;
   const ForwardSizes needed =
       forward_sizes(*call.cell, layout, rows, forward.call.halves, traits_of(call, forward.call.zoned),
                     plan.path, keep, sequence != nullptr);
@@ -144,8 +146,8 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   }
 }
 
-#define TIMELOOM_FORWARD(Scalar)                                                    \
-  template void recurrent_forward<Scalar>(const RecurrentCall<Scalar>&, Scalar*, Scalar*, \
+#define TIMELOOM_FORWARD(Scalar)                                                                  \
+  template void recurrent_forward<Scalar>(const RecurrentCall<Scalar>&, Scalar*, Scalar*,         \
                                           Scalar* const(&)[kMaxStates], RecurrentMemory<Scalar>*, \
                                           const PlanRequest&, const Packing<Scalar>&);
 TIMELOOM_FORWARD(float)

@@ -19,10 +19,10 @@ index state_operands(const CellInfo& info, const RecurrentTraits& traits) {
 
 template <typename Scalar>
 ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layout, const SequenceRows& rows,
-                           const RowHalves& halves, const RecurrentTraits& traits, const RnnPath& path, bool keep,
-                           bool sequence) {
+                           const RowHalves& halves, const RecurrentTraits& traits, const RnnPath& path,
+                           bool keep, bool sequence) {
   const CellInfo& info = *cell.info;
-  const index places = rows.batch() + halves.gap;
+  const index places = halves.places;
   const index chunk_rows = rows.plan().chunk_rows;
   const index steps_kept = keep ? rows.total() : places;
   ForwardSizes sizes{};
@@ -50,36 +50,48 @@ ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layo
 
 WeightSizes weight_sizes(const CellInfo& info, index features, index units) {
   const index gates = std::max(info.input_gates, info.state_gates);
-  return {features * info.input_gates * units, units * info.state_gates * units, info.bias_rows * gates * units};
+  return {features * info.input_gates * units, units * info.state_gates * units,
+          info.bias_rows * gates * units};
 }
 
 StrandSizes strand_sizes(const CellInfo& info, index features, index units, index element_bytes) {
-  return {weight_sizes(info, features, units).all() * element_bytes,
+  const WeightSizes sizes = weight_sizes(info, features, units);
+  return {(sizes.kernel + sizes.recurrent_kernel) * element_bytes,
           std::max<index>(info.accumulators * units, 1) * element_bytes};
 }
 
-BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands, index places,
-                             const RecurrentTraits& traits, int threads) {
+template <typename Scalar>
+BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands,
+                             index places, const RecurrentTraits& traits, const RnnPlan& plan) {
   const index chunk_rows = strands.plan().chunk_rows;
+  const auto apart = [](index count, index each, index element_bytes) {
+    return each > 0 && count > 1 ? each + kApartBytes / element_bytes : each;
+  };
+  const auto of_strand = [&](index each) {
+    return apart(walk_over(strands.count(), plan).at_once, each, sizeof(Scalar));
+  };
   BackwardSizes sizes{};
   sizes.packed = layout.packed_transposed;
-  sizes.scratch = threads * layout.thread_scratch;
+  sizes.scratch = apart(plan.crew.threads, layout.thread_scratch, sizeof(Scalar));
   sizes.d_state = places * layout.padded_units;
+  if (info.phases == 2) sizes.d_operand = sizes.d_state;
   if (strands.count() > 1) sizes.gradients = weight_sizes(info, traits.features, traits.units).all();
-  sizes.accumulators = chunk_rows * layout.accumulator_row;
-  sizes.places = 2 * chunk_rows;
-  sizes.input_rows = input_operands(info, traits) * chunk_rows * layout.input_distance;
-  sizes.state_rows = state_operands(info, traits) * chunk_rows * layout.state_distance;
-  if (info.phases == 2) {
-    sizes.d_operand = sizes.d_state;
-    sizes.operand_rows = chunk_rows * layout.state_distance;
-  }
+  sizes.accumulators = of_strand(chunk_rows * layout.accumulator_row);
+  sizes.places = apart(walk_over(strands.count(), plan).at_once, 2 * chunk_rows, sizeof(index));
+  sizes.input_rows = of_strand(input_operands(info, traits) * chunk_rows * layout.input_distance);
+  sizes.state_rows = of_strand(state_operands(info, traits) * chunk_rows * layout.state_distance);
+  if (info.phases == 2) sizes.operand_rows = of_strand(chunk_rows * layout.state_distance);
   return sizes;
 }
 
-template ForwardSizes forward_sizes<float>(const RnnKernels<float>&, const RnnLayout&, const SequenceRows&,
-                                           const RowHalves&, const RecurrentTraits&, const RnnPath&, bool, bool);
-template ForwardSizes forward_sizes<double>(const RnnKernels<double>&, const RnnLayout&, const SequenceRows&,
-                                            const RowHalves&, const RecurrentTraits&, const RnnPath&, bool, bool);
+#define TIMELOOM_SIZES(Scalar)                                                                               \
+  template ForwardSizes forward_sizes<Scalar>(const RnnKernels<Scalar>&, const RnnLayout&,                   \
+                                              const SequenceRows&, const RowHalves&, const RecurrentTraits&, \
+                                              const RnnPath&, bool, bool);                                   \
+  template BackwardSizes backward_sizes<Scalar>(const CellInfo&, const RnnLayout&, const Strands&, index,    \
+                                                const RecurrentTraits&, const RnnPlan&);
+TIMELOOM_SIZES(float)
+TIMELOOM_SIZES(double)
+#undef TIMELOOM_SIZES
 
 }  // namespace timeloom

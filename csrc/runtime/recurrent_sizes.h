@@ -33,9 +33,9 @@ struct ForwardSizes {
 
 /// Elements of the arrays of backward, all of them workspace. Masked timesteps may need more.
 struct BackwardSizes {
-  index packed;     // the packed transposed weights
-  index scratch;    // of all threads
-  index d_state;    // of each state
+  index packed;   // the packed transposed weights
+  index scratch;  // of each thread
+  index d_state;  // of each state
   index d_operand;
   index gradients;     // of the weights and the bias of a strand, the first one excepted
   index accumulators;  // gradients of the sums of a chunk, from here on of each strand that is walked over
@@ -49,8 +49,8 @@ struct BackwardSizes {
 /// call; `sequence`: the caller has room for the outputs of every step.
 template <typename Scalar>
 ForwardSizes forward_sizes(const RnnKernels<Scalar>& cell, const RnnLayout& layout, const SequenceRows& rows,
-                           const RowHalves& halves, const RecurrentTraits& traits, const RnnPath& path, bool keep,
-                           bool sequence);
+                           const RowHalves& halves, const RecurrentTraits& traits, const RnnPath& path,
+                           bool keep, bool sequence);
 
 /// Elements of the gradients of a call's weights.
 struct WeightSizes {
@@ -62,8 +62,9 @@ struct WeightSizes {
 WeightSizes weight_sizes(const CellInfo& info, index features, index units);
 StrandSizes strand_sizes(const CellInfo& info, index features, index units, index element_bytes);
 
-/// Sizes of a backward call on this many threads; the rest as in forward.
-BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands, index places,
-                             const RecurrentTraits& traits, int threads);
+/// Sizes of a backward call; the rest as in forward. What threads work in at a time lies apart.
+template <typename Scalar>
+BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands,
+                             index places, const RecurrentTraits& traits, const RnnPlan& plan);
 
 }  // namespace timeloom

@@ -85,8 +85,8 @@ index SequenceRows::first_row(index step) const {
   return dense() ? step * batch_ : step_begin_[static_cast<std::size_t>(step)];
 }
 
-/// Each chunk ends with the first step that completes its part of all rows, so they are as equal as whole steps
-/// allow.
+/// Each chunk ends with the first step that completes its part of all rows, so they are as equal as whole
+/// steps allow.
 index SequenceRows::cut_chunks(index rows, index* begin) const {
   const index parts = chunks_of(rows);
   const auto end_of_part = [&](index part) {

@@ -39,7 +39,8 @@ class SequenceRows {
   /// Valid as long as this object lives and stays where it is.
   SequencePlan plan() const;
   /// Cuts the steps into chunks of about `rows` packed rows, a function of the lengths alone. `begin`
-  /// [chunks_of(rows) + 1] takes the first step of each and then the number of steps; returns how many there are.
+  /// [chunks_of(rows) + 1] takes the first step of each and then the number of steps; returns how many there
+  /// are.
   index cut_chunks(index rows, index* begin) const;
   /// At most how many chunks that are.
   index chunks_of(index rows) const { return std::max<index>((total_ + rows / 2) / rows, 1); }

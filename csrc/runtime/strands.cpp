@@ -9,10 +9,8 @@ namespace {
 constexpr index kMostWeights = 1 << 19;  // bytes whose gradients one core keeps in its own cache
 constexpr index kMostSums = 1 << 19;     // bytes of a chunk that stay there beside the weights
 constexpr index kLeastRows = 8;          // of the batch in a strand: two tiles of AVX-512
-constexpr index kLeastPacked = 128;      // packed rows of a strand, beside which adding its gradients is little
+constexpr index kLeastPacked = 128;  // packed rows of a strand, beside which adding its gradients is little
 constexpr index kMostStrands = 2;
-
-constexpr index kGapBytes = 4096;        // processors fetch ahead within a page
 
 }  // namespace
 
@@ -23,8 +21,10 @@ index strand_count(const SequenceRows& rows, const StrandSizes& sizes) {
 }
 
 RowHalves halves_of(const SequenceRows& rows, const StrandSizes& sizes, index row_bytes) {
-  if (!rows.dense() || strand_count(rows, sizes) != 2) return {rows.batch(), 0};
-  return {rows.batch() / 2, (kGapBytes + row_bytes - 1) / row_bytes};
+  const index batch = rows.batch();
+  if (!rows.dense() || strand_count(rows, sizes) != 2) return {batch, 0, batch};
+  const index gap = (kApartBytes + row_bytes - 1) / row_bytes;
+  return {batch / 2, gap, batch + 2 * gap};
 }
 
 StrandWalk walk_over(index strands, const RnnPlan& plan) {

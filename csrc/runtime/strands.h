@@ -7,9 +7,12 @@
 
 namespace timeloom {
 
+/// Bytes between what two threads write: processors fetch ahead, within a page as a rule.
+constexpr index kApartBytes = 4096;
+
 /// What the strands of a call depend on beside its rows, in bytes.
 struct StrandSizes {
-  index weights;  // all gradients of weights and bias
+  index weights;  // gradients of the weights
   index sums;     // the gradients of the sums of a row
 };
 
@@ -20,14 +23,15 @@ RowHalves halves_of(const SequenceRows& rows, const StrandSizes& sizes, index ro
 
 /// How threads walk over strands.
 struct StrandWalk {
-  int slices;      // of each strand, where rows are divided
-  bool whole;      // a thread takes a strand and walks over all its chunks: no thread waits for another
-  index at_once;   // strands that are walked over at a time, each with a workspace
+  int slices;     // of each strand, where rows are divided
+  bool whole;     // a thread takes a strand and walks over all its chunks: no thread waits for another
+  index at_once;  // strands that are walked over at a time, each with a workspace
 };
 StrandWalk walk_over(index strands, const RnnPlan& plan);
 
-/// The strands of a batch, a function of the shape alone, as the order of the sums depends on them: several if
-/// the weights are small and each has rows enough for tiles and chunks; of equal lengths where rows are not.
+/// The strands of a batch, a function of the shape alone, as the order of the sums depends on them: several
+/// if the weights are small and each has rows enough for tiles and chunks; of equal lengths where rows are
+/// not.
 class Strands {
  public:
   /// The tables live in `scratch`. Throws std::bad_alloc if the memory is not to be had.

@@ -14,6 +14,7 @@ constexpr double kLeastShare = 50e-6;       // seconds of work that make waking 
 constexpr double kLeastStepShare = 0.4e-6;  // seconds a step that make a meeting a step worthwhile
 constexpr double kLeastPiece = 20e-6;       // seconds of a share if a thread has several
 constexpr index kRowsOfShare = 24;          // the same in rows of a batch: the weights pass once for each
+constexpr index kRowsOfSlice = 8;           // of a batch whose weights stay near: as many need no meeting
 constexpr double kLeastPanels = 30e-6;      // seconds a step and thread that make many panels worthwhile
 constexpr index kColumnsOfThread = 256;     // the same in sums of a unit times units: 8 panels of AVX2
 constexpr index kRowsOfTile = 3;            // a batch slice below a tile leaves registers idle
@@ -76,7 +77,7 @@ RnnPlan plan_rnn(const RnnKernels<Scalar>& kernels, const RnnSizes& sizes, index
   // the last round of panels of columns leaves few workers without one.
   const bool many_panels = sizes.units * cell.accumulators >= limit * kColumnsOfThread &&
                            step_work / kRate >= limit * kLeastPanels;
-  const bool many_rows = weight_bytes <= kCacheBytes && sizes.batch >= limit * kRowsOfShare;
+  const bool many_rows = weight_bytes <= kCacheBytes && sizes.batch >= limit * kRowsOfSlice;
   const index columns = (sizes.units + kernels.backward_columns - 1) / kernels.backward_columns;
   const index rounds = (columns + limit - 1) / limit;
   const bool columns_divide = 8 * columns >= 7 * rounds * limit;  // at most an eighth of the time idle

@@ -1,0 +1,75 @@
+"""The two strands of a batch: when there are two, and what becomes of one without rows."""
+
+import numpy as np
+import pytest
+from tests.kernels.cases import (
+    CELLS,
+    ISAS,
+    Case,
+    assert_same_bits,
+    kernel_results,
+    replaced,
+    without,
+)
+
+from timeloom import _core
+
+each_cell = pytest.mark.parametrize("cell", CELLS)
+each_isa = pytest.mark.parametrize("isa", ISAS)
+
+
+def backward_bytes(batch, timesteps, units):
+    """Bytes of the parts of memory of a backward call on one thread, by name."""
+    _, backward = _core.rnn_memory(
+        "lstm", "float32", batch, timesteps, 3, units, "tanh", True, True, alone=True
+    )
+    return {name: size for name, size, _ in backward}
+
+
+@pytest.mark.parametrize(
+    ("batch", "timesteps", "units", "strands"),
+    [(15, 100, 9, 1), (16, 15, 9, 1), (16, 16, 9, 2), (64, 50, 128, 2), (64, 50, 256, 1)],
+)
+def test_two_strands_where_rows_suffice_and_weights_are_small(batch, timesteps, units, strands):
+    gradients = (strands - 1) * 4 * (3 * 4 * units + units * 4 * units + 4 * units)
+    assert backward_bytes(batch, timesteps, units).get("gradients of strands", 0) == gradients
+
+
+@pytest.mark.parametrize(
+    ("batch", "timesteps", "units", "rows"),
+    [(16, 16, 9, 128), (33, 32, 9, 544), (33, 64, 9, 544), (64, 50, 64, 544), (64, 50, 128, 288)],
+)
+def test_chunks_of_a_strand_are_as_long_as_those_of_a_batch_or_half(batch, timesteps, units, rows):
+    row = backward_bytes(1, 1, units)["accumulators"]
+    assert backward_bytes(batch, timesteps, units)["accumulators"] == rows * row
+
+
+@each_isa
+@each_cell
+def test_strand_without_rows_in_a_chunk(cell, isa):
+    """One long row among short ones: the gradients of the weights are the sum of those of the rows alone."""
+    problem = Case(cell, 20, 1500, 2, 5, return_sequences=False).problem
+    lengths = np.full(20, 3)
+    lengths[7] = 1500
+    ragged = replaced(problem, lengths=lengths)
+    results = {threads: kernel_results(ragged, isa=isa, threads=threads) for threads in (1, 2, 3)}
+    expected = {"d_kernel": 0, "d_recurrent_kernel": 0, "d_bias": 0}
+    for row, length in enumerate(lengths):
+        rows = slice(row, row + 1)
+        alone = without(problem, "lengths")._replace(
+            d_outputs=problem.d_outputs[rows], d_states=tuple(state[rows] for state in problem.d_states)
+        )
+        alone = replaced(
+            alone,
+            inputs=np.ascontiguousarray(problem.arguments["inputs"][rows, :length]),
+            initial_states=tuple(state[rows] for state in problem.arguments["initial_states"]),
+        )
+        found = kernel_results(alone, isa=isa)
+        expected = {name: total + found[name] for name, total in expected.items()}
+    for name, total in expected.items():
+        # Sums of 1557 terms in another order: an error of eps for each at most.
+        np.testing.assert_allclose(
+            results[1][name], total, rtol=0, atol=1557 * np.finfo(float).eps * np.abs(total).max()
+        )
+    assert_same_bits(results[2], results[1])
+    assert_same_bits(results[3], results[1])
