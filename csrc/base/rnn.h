@@ -69,7 +69,7 @@ struct SequencePlan {
 /// all of it reads nothing that another one has just written: rows first, first + distance .. below end.
 struct Strand {
   index first;
-  index distance;  // 1 if the batch is dense
+  index distance;  // 1 if all rows are equally long
   index end;
   const index* row_begin;  // [steps + 1] packed rows of the strand before each step; null if dense
 };
@@ -151,12 +151,13 @@ struct RnnForward {
   bool ring;                   // outputs are workspace [2][places][U] of a dense batch: of odd and even steps
   Scalar* states[kMaxStates];  // states 1 ..: [places + N or places][state_width]: before the first step,
                                // then after each, or overwritten
-  Scalar* kept;          // [P, rows of a step][kept_width] for each step or for one; null: not kept
-  Scalar* operand;       // second phase: [N or places][state_distance]; else null
-  bool keeps_steps;      // states, kept values and operand of every step
-  Scalar* accumulators;  // workspace [P][chunk_rows][width of a panel]; null if fused and unblocked
-  Scalar* input_rows;    // workspace [gates][chunk_rows][input_distance]; null: read where they lie
-  Scalar* state_rows;    // workspace [2][gates][places][state_distance]: the state as products take it
+  Scalar* kept;                // [P, rows of both][kept_width] of each half and step, or [P, places] of one
+                               // step; null: not kept
+  Scalar* operand;             // second phase: [N or places][state_distance]; else null
+  bool keeps_steps;            // states, kept values and operand of every step
+  Scalar* accumulators;        // workspace [P][chunk_rows][width of a panel]; null if fused and unblocked
+  Scalar* input_rows;          // workspace [gates][chunk_rows][input_distance]; null: read where they lie
+  Scalar* state_rows;          // workspace [2][gates][places][state_distance]: the state as products take it
 };
 
 /// Backward over a whole sequence of a strand. Reads what forward kept; nothing it reads is changed. The
@@ -185,7 +186,7 @@ struct RnnBackward {
   Scalar* operand_rows;        // second phase: workspace [chunk_rows][state_distance]; else null
   Scalar* scratch;             // workspace [threads][scratch_distance], of thread_scratch elements
   index scratch_distance;
-  index* places;  // workspace [2][chunk_rows]: the row of the inputs, and of the plan
+  index* sources;  // workspace [2][chunk_rows]: the row of the inputs, and of the plan
 };
 
 }  // namespace timeloom

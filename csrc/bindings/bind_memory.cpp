@@ -130,7 +130,7 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
       backward.add("packed weights", wanted.packed);
       backward.add("accumulators", at_once * wanted.accumulators);
       backward.add("scratch", planned.crew.threads * wanted.scratch);
-      backward.add_bytes("places", static_cast<std::size_t>(at_once * wanted.places) * sizeof(index));
+      backward.add_bytes("sources", static_cast<std::size_t>(at_once * wanted.sources) * sizeof(index));
       backward.add("gathered inputs", at_once * wanted.input_rows);
       backward.add("gathered states", at_once * wanted.state_rows);
       backward.add("gathered operands", at_once * wanted.operand_rows);

@@ -302,10 +302,10 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
           for (int i = 0; i < kRows; ++i) {
             V total[4];
             load_columns(total, first + i, column, a == Cell::kInfo.input.begin);
-            const Scalar* factors =
-                shared_.input_dropout ? this->input_factors(Cell::kInfo.input_gate[a], row_at(first + i)) +
-                                            column * Shape::kColumns
-                                      : nullptr;
+            const Scalar* factors = shared_.input_dropout
+                                        ? this->input_factors(Cell::kInfo.input_gate[a], row_at(first + i)) +
+                                              column * Shape::kColumns
+                                        : nullptr;
             TIMELOOM_UNROLL
             for (int v = 0; v < 4; ++v) {
               const index left = features_ - column * Shape::kColumns - v * V::kLanes;

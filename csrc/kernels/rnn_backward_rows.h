@@ -9,7 +9,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
  protected:
   using Rows = RnnRows<Cell, V>;
   using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::state_width_, Rows::units_;
-  using Rows::first_row, Rows::for_rows, Rows::input, Rows::own_rows, Rows::share_items;
+  using Rows::for_rows, Rows::input, Rows::own_rows, Rows::share_items;
   using Rows::input_distance_, Rows::input_operands_, Rows::state_distance_, Rows::state_operands_;
   using Rows::kPanelsOfGates, Rows::kPanelsOfRow;
   using Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
@@ -151,8 +151,8 @@ class BackwardRows : protected RnnRows<Cell, V> {
              });
   }
 
-  index& input_place(index at) const noexcept { return backward_.places[at]; }
-  index& row_at(index at) const noexcept { return backward_.places[shared_.plan.chunk_rows + at]; }
+  index& input_place(index at) const noexcept { return backward_.sources[at]; }
+  index& row_at(index at) const noexcept { return backward_.sources[shared_.plan.chunk_rows + at]; }
   Scalar* d_input(index at) const noexcept { return backward_.d_inputs + input_place(at); }
 
   Scalar* input_rows(int operand) const noexcept {

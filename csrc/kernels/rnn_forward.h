@@ -25,7 +25,6 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
       const index begin = plan.chunk_begin[chunk];
       const index end = plan.chunk_begin[chunk + 1];
       this->chunk_step_ = begin;
-      this->chunk_first_ = this->first_row(begin);
       if (forward_.input_rows) this->gather_inputs(begin, end);
       if (shared_.path.separate) this->project(begin, end);
       for (index step = begin; step < end; ++step) {

@@ -8,7 +8,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
  protected:
   using Rows = RnnRows<Cell, V>;
   using Rows::batch_, Rows::features_, Rows::panels_, Rows::places_, Rows::state_width_, Rows::units_;
-  using Rows::first_row, Rows::for_rows, Rows::input, Rows::own_rows, Rows::share_items, Rows::state_row;
+  using Rows::for_rows, Rows::input, Rows::own_rows, Rows::share_items, Rows::state_row;
   using Rows::input_distance_, Rows::input_operands_, Rows::state_distance_, Rows::state_operands_;
   using Rows::kPanelsOfGates, Rows::kPanelsOfRow;
   using Rows::own_, Rows::shared_, Rows::sharer_, Rows::step_begin_;
@@ -27,7 +27,8 @@ class ForwardProducts : protected RnnRows<Cell, V> {
         forward_(forward),
         pairs_((panels_ + kPanelsOfRow - 1) / kPanelsOfRow),
         near_(share_of(pairs_, sharer_)),
-        row_items_(row_items()) {}
+        row_items_(row_items()),
+        chunk_steps_(batch_ > 0 ? shared_.plan.chunk_rows / batch_ : 0) {}
 
   /// One for each worker, or several that are worth the taking.
   index row_items() const noexcept {
@@ -82,8 +83,8 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   }
 
   index row_of_chunk(index row, index step) const noexcept {
-    if (step_begin_) return first_row(step) - chunk_first_ + row;
-    return this->packed_place(row, step - chunk_step_, shared_.plan.chunk_rows / batch_);
+    if (step_begin_) return step_begin_[step] - step_begin_[chunk_step_] + row;
+    return this->packed_place(row, step - chunk_step_, chunk_steps_);
   }
 
   Scalar* accumulators(index panel, index row, index step) const noexcept {
@@ -320,9 +321,9 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   }
 
   const RnnForward<Scalar>& forward_;
-  const index pairs_;      // of panels, which a row alone takes side by side
-  const Share near_;       // those of them whose weights are near this worker
-  const index row_items_;  // of a phase of a row alone
-  index chunk_step_ = 0;   // the first step of the chunk at hand
-  index chunk_first_ = 0;  // and its first packed row
+  const index pairs_;        // of panels, which a row alone takes side by side
+  const Share near_;         // those of them whose weights are near this worker
+  const index row_items_;    // of a phase of a row alone
+  const index chunk_steps_;  // of the largest chunk of a dense batch: a row has the same place in all of them
+  index chunk_step_ = 0;     // the first step of the chunk at hand
 };

@@ -39,7 +39,7 @@ void walk_back(const RnnKernels<Scalar>& cell, const RnnPlan& plan, const Strand
     });
     return;
   }
-  crew.seconds /= static_cast<double>((last + 1) * count);
+  crew.seconds /= static_cast<double>(std::max<index>((last + 1) * count, 1));
   crew.shares = shares_for(crew.threads, crew.seconds, strands.plan().chunk_rows);
   if (plan.path.unit_slices) {
     for (index which = 0; which < count; ++which) {
@@ -119,7 +119,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   backward.d_accumulators = scratch.take<Scalar>(walked.at_once * needed.accumulators);
   backward.scratch = scratch.take<Scalar>(plan.crew.threads * needed.scratch);
   backward.scratch_distance = needed.scratch;
-  backward.places = scratch.take<index>(walked.at_once * needed.places);
+  backward.sources = scratch.take<index>(walked.at_once * needed.sources);
   backward.input_rows = scratch.take<Scalar>(walked.at_once * needed.input_rows);
   backward.state_rows = scratch.take<Scalar>(walked.at_once * needed.state_rows);
   backward.operand_rows = scratch.take<Scalar>(walked.at_once * needed.operand_rows);
@@ -186,7 +186,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
     RnnBackward<Scalar> strand = backward;
     strand.strand = strands[which];
     strand.d_accumulators += place * needed.accumulators;
-    strand.places += place * needed.places;
+    strand.sources += place * needed.sources;
     strand.input_rows += place * needed.input_rows;
     strand.state_rows += place * needed.state_rows;
     if (strand.operand_rows) strand.operand_rows += place * needed.operand_rows;

@@ -23,7 +23,7 @@ const Scalar* last_output(const SequenceRows& rows, const RnnForward<Scalar>& fo
          (step & 1) * outputs.step_stride;
 }
 
-/// Where the states 1 .. of that row lie after its last step, in rows.
+/// Where the states 1 .. of that row lie after its last step, in rows: as state_row of the kernels has it.
 template <typename Scalar>
 index last_state(const SequenceRows& rows, const RnnForward<Scalar>& forward, index place) {
   const RowHalves& halves = forward.call.halves;

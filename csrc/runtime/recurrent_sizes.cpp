@@ -77,7 +77,7 @@ BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, cons
   if (info.phases == 2) sizes.d_operand = sizes.d_state;
   if (strands.count() > 1) sizes.gradients = weight_sizes(info, traits.features, traits.units).all();
   sizes.accumulators = of_strand(chunk_rows * layout.accumulator_row);
-  sizes.places = apart(walk_over(strands.count(), plan).at_once, 2 * chunk_rows, sizeof(index));
+  sizes.sources = apart(walk_over(strands.count(), plan).at_once, 2 * chunk_rows, sizeof(index));
   sizes.input_rows = of_strand(input_operands(info, traits) * chunk_rows * layout.input_distance);
   sizes.state_rows = of_strand(state_operands(info, traits) * chunk_rows * layout.state_distance);
   if (info.phases == 2) sizes.operand_rows = of_strand(chunk_rows * layout.state_distance);

@@ -31,7 +31,8 @@ struct ForwardSizes {
   index state_rows;
 };
 
-/// Elements of the arrays of backward, all of them workspace. Masked timesteps may need more.
+/// Elements of the arrays of backward, all of them workspace. Masked timesteps need more, and a dense batch
+/// the table of its chunks, 8 bytes each.
 struct BackwardSizes {
   index packed;   // the packed transposed weights
   index scratch;  // of each thread
@@ -39,7 +40,7 @@ struct BackwardSizes {
   index d_operand;
   index gradients;     // of the weights and the bias of a strand, the first one excepted
   index accumulators;  // gradients of the sums of a chunk, from here on of each strand that is walked over
-  index places;        // elements are of type index
+  index sources;       // elements are of type index
   index input_rows;
   index state_rows;
   index operand_rows;

@@ -47,6 +47,8 @@ class SequenceRows {
 
   bool dense() const { return step_begin_.empty(); }
   index batch() const { return batch_; }
+  /// Rows with a real timestep.
+  index active() const { return dense() || steps_ == 0 ? batch_ : step_begin_[1]; }
   index steps() const { return steps_; }
   /// Real timesteps of all rows.
   index total() const { return total_; }

@@ -6,24 +6,27 @@
 namespace timeloom {
 namespace {
 
+// These are part of the rule of summation: another value, other bits.
 constexpr index kMostWeights = 1 << 19;  // bytes whose gradients one core keeps in its own cache
 constexpr index kMostSums = 1 << 19;     // bytes of a chunk that stay there beside the weights
-constexpr index kLeastRows = 8;          // of the batch in a strand: two tiles of AVX-512
+constexpr index kLeastRows = 8;          // of the batch in a strand: two tiles of four
 constexpr index kLeastPacked = 128;  // packed rows of a strand, beside which adding its gradients is little
 constexpr index kMostStrands = 2;
+
+constexpr index kLineBytes = 64;  // rows are at least as far from each other as a rule
 
 }  // namespace
 
 index strand_count(const SequenceRows& rows, const StrandSizes& sizes) {
   if (sizes.weights > kMostWeights) return 1;
-  const index most = std::min({rows.batch() / kLeastRows, rows.total() / kLeastPacked, kMostStrands});
+  const index most = std::min({rows.active() / kLeastRows, rows.total() / kLeastPacked, kMostStrands});
   return std::max<index>(most, 1);
 }
 
 RowHalves halves_of(const SequenceRows& rows, const StrandSizes& sizes, index row_bytes) {
   const index batch = rows.batch();
   if (!rows.dense() || strand_count(rows, sizes) != 2) return {batch, 0, batch};
-  const index gap = (kApartBytes + row_bytes - 1) / row_bytes;
+  const index gap = kApartBytes / std::clamp(row_bytes, kLineBytes, kApartBytes);
   return {batch / 2, gap, batch + 2 * gap};
 }
 
@@ -78,9 +81,11 @@ Strands::Strands(const SequenceRows& rows, const StrandSizes& sizes, Scratch& sc
 
 Strand Strands::part(index which, index parts) const {
   const index batch = rows_.batch();
-  const bool alike = rows_.total() == batch * rows_.steps();  // also where timesteps are masked
-  if (alike) return {which * batch / parts, 1, (which + 1) * batch / parts, nullptr};
-  return {which, parts, batch, nullptr};
+  const index active = rows_.active();
+  // Padding is no difference, be it timesteps or rows: the last part has rows without a timestep as well.
+  const bool alike = rows_.total() == active * rows_.steps();
+  if (!alike) return {which, parts, batch, nullptr};
+  return {which * active / parts, 1, which + 1 == parts ? batch : (which + 1) * active / parts, nullptr};
 }
 
 Strand Strands::operator[](index which) const {

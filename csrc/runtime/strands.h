@@ -29,9 +29,9 @@ struct StrandWalk {
 };
 StrandWalk walk_over(index strands, const RnnPlan& plan);
 
-/// The strands of a batch, a function of the shape alone, as the order of the sums depends on them: several
-/// if the weights are small and each has rows enough for tiles and chunks; of equal lengths where rows are
-/// not.
+/// The strands of a batch, a function of the shape alone, as the order of the sums depends on them: two if
+/// the weights are small and each has rows enough for tiles and chunks. Where lengths differ each has every
+/// second row of the plan.
 class Strands {
  public:
   /// The tables live in `scratch`. Throws std::bad_alloc if the memory is not to be had.

@@ -153,10 +153,10 @@ def test_going_backwards_is_going_forwards_on_reversed_input(cell, isa, dtype):
 @each_isa
 @each_cell
 def test_nan_stays_in_its_row(cell, isa, dtype):
-    problem = Case(cell, 13, 7, 5, 17).problem.as_type(dtype)
+    problem = Case(cell, 16, 16, 5, 17).problem.as_type(dtype)
     spoilt = problem._replace(arguments={**problem.arguments, "inputs": problem.arguments["inputs"].copy()})
     spoilt.arguments["inputs"][4, 3, 2] = np.nan
-    others = np.delete(np.arange(13), 4)
+    others = np.delete(np.arange(16), 4)
     for path in PATHS:
         actual = kernel_results(spoilt, isa=isa, path=path)
         expected = kernel_results(problem, isa=isa, path=path)
@@ -225,14 +225,15 @@ FORK = """
     from tests.kernels.cases import Case, assert_last_ran_on, assert_same_bits, kernel_results
     from timeloom import _core
 
-    problem = Case("lstm", 8, 40, 5, 33).problem.as_type(np.float32)
+    problem = Case("lstm", 20, 40, 5, 33).problem.as_type(np.float32)
     expected = kernel_results(problem, threads=2)
     assert_last_ran_on(2)
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            assert_same_bits(kernel_results(problem, threads=2), expected)
+            for threads in (3, 2):
+                assert_same_bits(kernel_results(problem, threads=threads), expected)
             code = 0 if _core.last_thread_count() == 1 else 2
         finally:
             os._exit(code)

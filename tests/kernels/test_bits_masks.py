@@ -2,6 +2,8 @@
 and where, and the other rows of the batch change no bit of a result.
 """
 
+from itertools import product
+
 import numpy as np
 import pytest
 from tests.kernels.cases import (
@@ -44,8 +46,8 @@ def belongs_to_rows(name):
 @each_isa
 @each_cell
 def test_inference_gives_the_bits_of_training(cell, isa, arrangement):
-    for return_sequences in (True, False):
-        case = Case(cell, 7, 20, 5, 17, return_sequences=return_sequences, **arrangement)
+    for batch, return_sequences in product((7, 18), (True, False)):
+        case = Case(cell, batch, 20, 5, 17, return_sequences=return_sequences, **arrangement)
         arguments = case.problem.as_type(np.float32).arguments
         *kept, _ = kernel_forward(arguments, _isa=isa)
         *plain, cache = kernel_forward(arguments, keep=False, _isa=isa)

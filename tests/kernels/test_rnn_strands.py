@@ -1,10 +1,12 @@
-"""The two strands of a batch: when there are two, and what becomes of one without rows."""
+"""The two strands of a batch: when there are two, what becomes of one without rows, and rows of padding."""
 
 import numpy as np
 import pytest
 from tests.kernels.cases import (
     CELLS,
+    DTYPES,
     ISAS,
+    PATHS,
     Case,
     assert_same_bits,
     kernel_results,
@@ -16,6 +18,7 @@ from timeloom import _core
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
 each_isa = pytest.mark.parametrize("isa", ISAS)
+each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
 def backward_bytes(batch, timesteps, units):
@@ -73,3 +76,46 @@ def test_strand_without_rows_in_a_chunk(cell, isa):
         )
     assert_same_bits(results[2], results[1])
     assert_same_bits(results[3], results[1])
+
+
+def joined(states, others):
+    """States of more rows."""
+    return tuple(np.concatenate(pair) for pair in zip(states, others, strict=True))
+
+
+@each_dtype
+@each_isa
+@each_cell
+def test_rows_of_padding_change_no_bit(cell, isa, dtype):
+    """However many rows without a valid timestep follow."""
+    for batch, kind in ((15, "all valid"), (18, "all valid"), (18, "right")):
+        problem = Case(cell, batch, 30, 5, 17, mask=kind, return_sequences=False).problem.as_type(dtype)
+        expected = kernel_results(problem, isa=isa)
+        for more in (1, 20):
+            arrays = {name: problem.arguments[name] for name in ("inputs", "mask")}
+            longer = {
+                name: np.concatenate([array, np.zeros_like(array, shape=(more, *array.shape[1:]))])
+                for name, array in arrays.items()
+            }
+            states = [np.zeros((more, 17), dtype) for _ in problem.d_states]
+            padded = replaced(
+                problem,
+                **longer,
+                initial_states=joined(problem.arguments["initial_states"], states),
+            )._replace(
+                d_outputs=np.concatenate([problem.d_outputs, states[0]]),
+                d_states=joined(problem.d_states, states),
+            )
+            for path in PATHS:
+                actual = kernel_results(padded, isa=isa, path=path)
+                rows = {name: actual[name] for name in actual if name.endswith(("kernel", "bias"))}
+                rows |= {name: actual[name][:batch] for name in actual if name not in rows}
+                assert_same_bits(rows, expected)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@each_cell
+def test_no_row_has_a_timestep(cell, threads):
+    results = kernel_results(Case(cell, 17, 20, 3, 9, mask="no row").problem, threads=threads)
+    for name in ("d_inputs", "d_kernel", "d_recurrent_kernel", "d_bias"):
+        assert not results[name].any()

@@ -123,7 +123,7 @@ def memory_estimate(
         the gradients of its outputs, s B T U, if they are returned at every timestep, and of its inputs,
         s B T F, unless they are the batch. w are packed weights, and gradients of the sums, A of them (4, 4,
         1) a unit, in chunks of about 512 rows (up to 767 where B T is less than two chunks): it does not grow
-        with B and T. Weights of up to 512 KB, from 16 rows on, have gradients for each half of the batch, s G
+        with B and T. Weights of up to 512 KB have gradients for each half of a batch of 16 rows and more, s G
         U (F + U) more, and two threads a chunk each of 256 to 512 rows. A prediction keeps nothing: s P +
         batch + the largest of (inputs + outputs + packed weights) of a layer. Where the directions of a
         Bidirectional layer can run at once, the workspace of both is counted; they need less if no second
