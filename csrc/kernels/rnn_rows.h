@@ -14,13 +14,14 @@ void take_row(Scalar* target, const Scalar* source, const Scalar* factors, index
   }
 }
 
-/// Rows base, base + stride .. below end.
+/// Rows base, base + stride .. below end; with a stride of -1 from base down to end, in every step.
 struct RowRange {
   index base;
   index stride;
   index end;
 
   TIMELOOM_INLINE index count(index active) const noexcept {
+    if (stride < 0) return base - end + 1;
     const index last = active < end ? active : end;
     return last <= base ? 0 : (last - base + stride - 1) / stride;
   }
@@ -29,7 +30,8 @@ struct RowRange {
 
 /// Batch slices own rows and meet nobody. With unit slices whoever is free takes a panel, for all rows, and
 /// all meet at every step because the next one reads the states of all units. In a batch of unequal lengths a
-/// slice takes every n-th row, so that all slices shrink alike.
+/// slice takes every n-th row, so that all slices shrink alike. Of two slices of a dense batch the first is
+/// walked from its end: what a processor fetches ahead of a core is not what the other one is writing.
 template <class Cell, class V>
 class RnnRows {
  protected:
@@ -66,7 +68,10 @@ class RnnRows {
     if (shared_.path.unit_slices) return rows;
     if (step_begin_) return {rows.row(worker_.index), rows.stride * worker_.count, rows.end};
     const Share share = share_of(rows.end - rows.base, worker_);
-    return {rows.base + share.begin, 1, rows.base + share.end};
+    const RowRange up{rows.base + share.begin, 1, rows.base + share.end};
+    const bool first = worker_.count > 1 ? worker_.index % 2 == 0 : rows.end < batch_;
+    const bool in_a_half = up.end <= split_ || up.base >= split_;
+    return first && in_a_half && up.base < up.end ? RowRange{up.end - 1, -1, up.base} : up;
   }
 
   /// Calls function(item) for `items` items, or for those that fall to this worker where units are divided;
