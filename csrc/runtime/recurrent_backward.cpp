@@ -172,7 +172,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
       const index offset = row_place(backward.call.halves, place) * layout.padded_units;
       for (int which = 0; which < info.states; ++which) {
         copy_padded(backward.d_states[which] + offset, layout.padded_units,
-                    d_final[which] ? d_final[which] + row * units : nullptr, 1, units);
+                    d_final[which] ? d_final[which] + row * units : nullptr, units);
       }
       if (rows.length_of(place) == 0) return;
       Scalar* const d_state = backward.d_states[0] + offset;

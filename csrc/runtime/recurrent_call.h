@@ -9,19 +9,11 @@
 
 namespace timeloom {
 
-/// Rows of `source` [rows, width] into rows `target_stride` apart, the rest of each row zero; null source:
-/// zeros.
+/// A row of `width` elements into one of `padded_width`, the rest of it zero; null source: zeros.
 template <typename Scalar>
-void copy_padded(Scalar* target, index target_stride, const Scalar* source, index rows, index width) {
-  for (index row = 0; row < rows; ++row) {
-    Scalar* to = target + row * target_stride;
-    if (source) {
-      std::copy_n(source + row * width, width, to);
-      std::fill(to + width, to + target_stride, Scalar(0));
-    } else {
-      std::fill_n(to, target_stride, Scalar(0));
-    }
-  }
+void copy_padded(Scalar* target, index padded_width, const Scalar* source, index width) {
+  if (source) std::copy_n(source, width, target);
+  std::fill(target + (source ? width : 0), target + padded_width, Scalar(0));
 }
 
 /// Where a row of the batch lies among its places.
@@ -79,7 +71,7 @@ RnnCall<Scalar> shared_call(const RecurrentCall<Scalar>& call, const SequenceRow
   shared.plan = rows.plan();
   shared.path = path;
   shared.halves = halves_of(rows, strand_sizes(info, call.features, call.units, sizeof(Scalar)),
-                            std::max<index>(call.units, 1) * index{sizeof(Scalar)});
+                            call.units * index{sizeof(Scalar)});
   shared.activation = call.activation;
   shared.recurrent_activation = call.recurrent_activation;
   const Timesteps& given = call.timesteps;

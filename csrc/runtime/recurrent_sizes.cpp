@@ -64,12 +64,11 @@ template <typename Scalar>
 BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands,
                              index places, const RecurrentTraits& traits, const RnnPlan& plan) {
   const index chunk_rows = strands.plan().chunk_rows;
+  const index at_once = walk_over(strands.count(), plan).at_once;
   const auto apart = [](index count, index each, index element_bytes) {
     return each > 0 && count > 1 ? each + kApartBytes / element_bytes : each;
   };
-  const auto of_strand = [&](index each) {
-    return apart(walk_over(strands.count(), plan).at_once, each, sizeof(Scalar));
-  };
+  const auto of_strand = [&](index each) { return apart(at_once, each, sizeof(Scalar)); };
   BackwardSizes sizes{};
   sizes.packed = layout.packed_transposed;
   sizes.scratch = apart(plan.crew.threads, layout.thread_scratch, sizeof(Scalar));
@@ -77,7 +76,7 @@ BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, cons
   if (info.phases == 2) sizes.d_operand = sizes.d_state;
   if (strands.count() > 1) sizes.gradients = weight_sizes(info, traits.features, traits.units).all();
   sizes.accumulators = of_strand(chunk_rows * layout.accumulator_row);
-  sizes.sources = apart(walk_over(strands.count(), plan).at_once, 2 * chunk_rows, sizeof(index));
+  sizes.sources = apart(at_once, 2 * chunk_rows, sizeof(index));
   sizes.input_rows = of_strand(input_operands(info, traits) * chunk_rows * layout.input_distance);
   sizes.state_rows = of_strand(state_operands(info, traits) * chunk_rows * layout.state_distance);
   if (info.phases == 2) sizes.operand_rows = of_strand(chunk_rows * layout.state_distance);
