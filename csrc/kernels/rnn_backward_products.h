@@ -207,11 +207,28 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
     return kPhase == 0 ? d_state(0, row) : backward_.d_operand + this->row_place(row) * padded_units_;
   }
 
+  /// Asks for what the cell of a step reads of a row in a panel of columns, and the product that follows it:
+  /// while the one before it is at work.
+  TIMELOOM_INLINE void expect_cell(index row, index step, index column) const noexcept {
+    const Share panels = this->panels_of({column, column + 1});
+    const Scalar* from_above = step > 0 ? upstream(row, step - 1) : nullptr;
+    if (from_above) ask_for(from_above + column * Shape::kColumns, Shape::kColumns);
+    for (index panel = panels.begin; panel < panels.end; ++panel) {
+      const index unit = panel * Shape::kUnits;
+      if (backward_.kept) ask_for(backward_.kept + this->kept_offset(panel, row, step), Shape::kKeptWidth);
+      ask_for(this->previous_output(row, step) + unit, Shape::kUnits);
+      for (int which = 1; which < Cell::kInfo.states; ++which) {
+        ask_for(this->state(which, row, step) + unit, Shape::kUnits);
+      }
+    }
+  }
+
   template <int kPhase, int kVectors>
   TIMELOOM_INLINE void start_of_chain(V (&acc)[kVectors], index row, index step, index column,
                                       bool fresh) const noexcept {
     const index unit = column * Shape::kColumns;
     const Scalar* source = d_left<kPhase>(row);
+    if (kPhase == 0 && fresh && step > 0 && shared_.asks_ahead) expect_cell(row, step - 1, column);
     const Scalar* from_above = kPhase == 0 && fresh && step > 0 ? upstream(row, step - 1) : nullptr;
     TIMELOOM_UNROLL
     for (int v = 0; v < kVectors; ++v) {
@@ -280,6 +297,8 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
         backward_.packed_transposed + Shape::transposed_input_offset(shared_.sizes),
         [=](index at) { return share.begin + at; },
         [=](V(&acc)[kVectors], index at, index column, bool fresh) {
+          if (fresh && shared_.asks_ahead)
+            ask_for(d_input(share.begin + at) + column * Shape::kColumns, Shape::kColumns);
           load_columns(acc, share.begin + at, column, fresh);
         },
         [=](const V(&acc)[kVectors], index at, index column) {

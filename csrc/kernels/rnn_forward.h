@@ -58,6 +58,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
             const index end = begin + block < units_ ? begin + block : units_;
             for_row_tiles<tile_rows<V>(kVectors)>(waiting, [&](auto rows, index first) {
               constexpr int kRows = decltype(rows)::value;
+              if (kPhase == 0 && begin == 0) this->expect_stores(panel, step, done + first, kRows);
               this->template step_tile<kPhase, kRows, kVectors>(panel, step, done + first, begin, end,
                                                                 sums + first * Shape::kWidth);
             });
@@ -113,6 +114,10 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
           const index end = begin + block < units_ ? begin + block : units_;
           for_row_tiles<kGateRows>(waiting, [&](auto rows, index first) {
             constexpr int kRows = decltype(rows)::value;
+            for (int i = 0; i < kPanelsOfGates && kPhase == 0 && begin == 0; ++i) {
+              const index panel = gates * kPanelsOfGates + i;
+              if (panel < panels_) this->expect_stores(panel, step, done + first, kRows);
+            }
             for (int a = kBegin; a < kEnd; ++a) {
               this->template gate_tile<kPhase, kRows>(a, gates, step, done + first, begin, end,
                                                       sums + first * Shape::kWidth);

@@ -19,7 +19,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   // Rows whose sums wait for the cell: enough to overlap their chains of dependent operations, and few enough
   // to stay in the first cache.
   static constexpr index kWaitingRows = 24 / Shape::kRows * Shape::kRows;
-  static constexpr index kLine = kLineBytes / sizeof(Scalar);
+  static constexpr index kLinesAhead = 8;            // of the weights of the next panel
   static constexpr index kLeastItemBytes = 1 << 16;  // of weights
 
   ForwardProducts(const RnnForward<Scalar>& forward, const Worker& worker) noexcept
@@ -220,11 +220,23 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     }
   }
 
-  /// Asks for what the first product of a step reads of the state: other cores have just written it.
-  void expect_state(index step) const noexcept {
-    const Scalar* state = taken_state(0, own_.row(0), step);
-    for (index k = 0; k < units_; k += kLine) TIMELOOM_PREFETCH(state + k);
+  /// Asks for where the cell will store what it makes of own rows [first, first + rows), while they are
+  /// multiplied: stores to what lies beyond its caches hold up a core.
+  TIMELOOM_INLINE void expect_stores(index panel, index step, index first, index rows) const noexcept {
+    if (!shared_.asks_ahead) return;
+    const index unit = panel * Shape::kUnits;
+    for (index k = first; k < first + rows; ++k) {
+      const index row = own_.row(k);
+      ask_for(output(row, step) + unit, Shape::kUnits);
+      if (forward_.kept) ask_for(kept(panel, row, step), Shape::kKeptWidth);
+      for (int which = 1; which < Cell::kInfo.states; ++which) {
+        ask_for(state(which, row, step + 1) + unit, Shape::kUnits);
+      }
+    }
   }
+
+  /// Asks for what the first product of a step reads of the state: other cores have just written it.
+  void expect_state(index step) const noexcept { ask_for(taken_state(0, own_.row(0), step), units_); }
 
   /// Asks for where the sums of a pair of panels begin if it is one of those near this worker: while the cell
   /// works on those of the pair before.
@@ -232,11 +244,10 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     if (pair < near_.begin || pair >= near_.end) return;
     const index panel = pair * kPanelsOfRow;
     for (int p = 0; p < kPanelsOfRow && panel + p < panels_; ++p) {
-      const Scalar* weights = forward_.packed + Shape::state_offset(shared_.sizes, 0, panel + p);
-      for (int line = 0; line < 8; ++line) TIMELOOM_PREFETCH(weights + line * kLine);
+      ask_for(forward_.packed + Shape::state_offset(shared_.sizes, 0, panel + p),
+              kLinesAhead * kLine<Scalar>);
       if (!shared_.path.separate) continue;
-      const Scalar* sums = accumulators(panel + p, own_.row(0), step);
-      for (index at = 0; at < Shape::kWidth; at += kLine) TIMELOOM_PREFETCH(sums + at);
+      ask_for(accumulators(panel + p, own_.row(0), step), Shape::kWidth);
     }
   }
 

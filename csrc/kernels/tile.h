@@ -157,14 +157,21 @@ TIMELOOM_INLINE void multiply_add_outer(V (&acc)[kRows][kVectors], const Scalar*
 }
 
 constexpr index kLineBytes = 64;  // of a cache
+template <class Scalar>
+constexpr index kLine = kLineBytes / sizeof(Scalar);
+
+/// Asks for the lines of `count` elements.
+template <class Scalar>
+TIMELOOM_INLINE void ask_for(const Scalar* first, index count) noexcept {
+  for (index k = 0; k < count; k += kLine<Scalar>) TIMELOOM_PREFETCH(first + k);
+}
 
 /// Elements between rows of `width` that a tile reads side by side: an odd number of cache lines. At a
 /// multiple of 4096 bytes (1024 units, or a sequence of such rows) every row would fall into the same set of
 /// the first cache, and the tile would run at half its speed.
 template <class Scalar>
 constexpr index row_distance(index width) {
-  constexpr index kLine = kLineBytes / sizeof(Scalar);
-  return ((width + kLine - 1) / kLine | 1) * kLine;
+  return ((width + kLine<Scalar> - 1) / kLine<Scalar> | 1) * kLine<Scalar>;
 }
 
 /// A number known when compiling.

@@ -133,6 +133,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
     backward.d_states[which] = scratch.take<Scalar>(needed.d_state);
   }
   backward.d_operand = scratch.take<Scalar>(needed.d_operand);
+  backward.call.asks_ahead = outgrows_caches(rows, info, units * index{sizeof(Scalar)});
   const bool masks = !rows.dense() && !given.packed;
   const bool repeats = d_sequence && masks && !call.zero_masked_outputs;
   const bool folds = repeats && has_holes(given);

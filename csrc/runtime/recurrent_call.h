@@ -16,6 +16,12 @@ void copy_padded(Scalar* target, index padded_width, const Scalar* source, index
   std::fill(target + (source ? width : 0), target + padded_width, Scalar(0));
 }
 
+/// Whether what forward keeps outgrows the second caches of two cores.
+inline bool outgrows_caches(const SequenceRows& rows, const CellInfo& info, index row_bytes) {
+  constexpr index kNearBytes = 1 << 22;
+  return rows.total() * (info.kept + info.states) * row_bytes > kNearBytes;
+}
+
 /// Where a row of the batch lies among its places.
 inline index row_place(const RowHalves& halves, index row) {
   return row < halves.split ? row : row + halves.gap;

@@ -92,6 +92,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
     }
   }
   forward.keeps_steps = keep;
+  forward.call.asks_ahead = keep && outgrows_caches(rows, info, units * index{sizeof(Scalar)});
   forward.kept = take(&RecurrentMemory<Scalar>::kept, needed.kept);
   forward.operand = take(&RecurrentMemory<Scalar>::operand, needed.operand);
   forward.accumulators = scratch.take<Scalar>(needed.accumulators);
