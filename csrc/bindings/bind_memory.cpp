@@ -105,7 +105,7 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
     const index zeros = initial ? 0 : batch * traits.units;
 
     const StrandSizes strand_bytes = strand_sizes(info, traits.features, traits.units, sizeof(Scalar));
-    const RowHalves halves = halves_of(rows, strand_bytes, traits.units * index{sizeof(Scalar)});
+    const RowHalves halves = halves_of(rows, plan(false), strand_bytes, traits.units * index{sizeof(Scalar)});
     const ForwardSizes needed =
         forward_sizes(cell, layout, rows, halves, traits, plan(false).path, keep, return_sequences);
     Parts forward(sizeof(Scalar));

@@ -9,6 +9,7 @@
 #include "runtime/build_info.h"
 #include "runtime/isa.h"
 #include "runtime/parallel.h"
+#include "runtime/round_trip.h"
 
 namespace timeloom {
 namespace {
@@ -41,6 +42,10 @@ void bind_runtime(py::module_& module) {
       "last_thread_count", &last_thread_count,
       "How many threads the last kernel called from this Python thread was divided among; where _threads "
       "forces a number, how many came.");
+  module.def(
+      "measure_round_trip", &measure_round_trip,
+      "Seconds that a message to another thread and its answer take: how far cores are from each other; "
+      "infinite without another thread.");
 }
 
 }  // namespace timeloom

@@ -51,7 +51,10 @@ class BackwardPass : BackwardProducts<Cell, V> {
   void cell_of_step(Share columns, index step) noexcept {
     this->add_upstream(columns, step);
     const Share panels = this->panels_of(columns);
-    for (index panel = panels.begin; panel < panels.end; ++panel) cell_backward(panel, step);
+    for (index panel = panels.begin; panel < panels.end; ++panel) {
+      this->for_halves(0, own_rows(step),
+                       [=](index first, index rows) { cell_backward(panel, step, first, rows); });
+    }
   }
 
   template <int kPhase>
@@ -114,10 +117,9 @@ class BackwardPass : BackwardProducts<Cell, V> {
     return at;
   }
 
-  /// The cell on the own rows of a panel, two side by side. What lies as far from row to row all along is not
-  /// computed anew for each.
-  TIMELOOM_NOINLINE void cell_backward(index panel, index step) noexcept {
-    const index rows = own_rows(step);
+  /// The cell on own rows [first, first + rows) of a panel, two side by side. What lies as far from row to
+  /// row all along is not computed anew for each.
+  TIMELOOM_NOINLINE void cell_backward(index panel, index step, index first, index rows) noexcept {
     if (rows == 0) return;
     const index unit = panel * Shape::kUnits;
     const bool scattered = this->step_begin_;  // rows of outputs lie anywhere
@@ -128,10 +130,10 @@ class BackwardPass : BackwardProducts<Cell, V> {
     const index state_distance = ahead * this->state_width_;
     const index d_state_distance = ahead * padded_units_;
     const index d_sums_distance = ahead / this->strand_.distance * this->row_stride_;
-    const index last = this->own_.row(rows - 1);
+    const index last = this->own_.row(first + rows - 1);
     Place at[2];
-    at[0] = place(panel, this->own_.row(0), step);
-    at[1] = rows > 1 ? place(panel, this->own_.row(1), step) : at[0];
+    at[0] = place(panel, this->own_.row(first), step);
+    at[1] = rows > 1 ? place(panel, this->own_.row(first + 1), step) : at[0];
     index done = 0;
     for (; done + 2 <= rows; done += 2) {
       differentiate<Twin<V>>(at, unit, step);

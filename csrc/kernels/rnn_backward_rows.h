@@ -88,9 +88,11 @@ class BackwardRows : protected RnnRows<Cell, V> {
                 [&](index group) { function(part_of(columns, group, groups)); });
   }
 
-  /// As many as there are, but wide enough for a tile of one row and for gathering (multiply_blocks).
+  /// As many as there are, but wide enough for gathering (multiply_blocks) and, if no worker goes without,
+  /// for a tile of one row.
   index column_groups(index columns) const noexcept {
-    if (batch_ == 1) return (columns + kPanelsOfRow - 1) / kPanelsOfRow;
+    const index pairs = (columns + kPanelsOfRow - 1) / kPanelsOfRow;
+    if (batch_ == 1) return pairs < worker_.count ? columns : pairs;
     const bool gathers = !shared_.path.by_gate && columns >= worker_.count * Shape::kGatheredColumns;
     return gathers ? worker_.count : columns;
   }

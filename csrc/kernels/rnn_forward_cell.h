@@ -53,8 +53,11 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
   template <int kPhase>
   TIMELOOM_NOINLINE void finish(index panel, index step, index first, index rows, Scalar* sums) noexcept {
     static_assert(Shape::kPhases == 1 || Cell::kWaiting == 0, "two phases are two parts enough");
-    if constexpr (Cell::kWaiting > 0) do_part<kPhase, true>(panel, step, first, rows, sums);
-    do_part<kPhase, false>(panel, step, first, rows, sums);
+    this->for_halves(first, rows, [&](index begin, index count) {
+      Scalar* const own_sums = sums + (begin - first) * Shape::kWidth;
+      if constexpr (Cell::kWaiting > 0) do_part<kPhase, true>(panel, step, begin, count, own_sums);
+      do_part<kPhase, false>(panel, step, begin, count, own_sums);
+    });
   }
 
   /// The same on the sums [2, width] of two panels of the first own row.

@@ -40,7 +40,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
 
   /// Own rows from the `done`-th of `all` on whose sums wait together.
   index waiting_rows(index done, index all) const noexcept {
-    return this->in_one_half(done, all - done < kWaitingRows ? all - done : kWaitingRows);
+    return all - done < kWaitingRows ? all - done : kWaitingRows;
   }
 
   Scalar* output(index row, index step) const noexcept {

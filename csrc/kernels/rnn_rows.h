@@ -143,10 +143,14 @@ class RnnRows {
     return (first * panels_ + panel * rows + row - before) * Shape::kKeptWidth;
   }
 
-  /// How many of the own rows from the `first`-th on, up to `count`, lie in one half.
-  index in_one_half(index first, index count) const noexcept {
-    const index left = own_.count(split_) - first;
-    return left > 0 && left < count ? left : count;
+  /// Calls function(first, count) for the own rows [first, first + count), those of each half apart.
+  template <class Function>
+  TIMELOOM_INLINE void for_halves(index first, index count, Function&& function) const noexcept {
+    const index in_first = own_.count(split_) - first;
+    for (index done = 0, part; done < count; done += part) {
+      part = done == 0 && in_first > 0 && in_first < count ? in_first : count - done;
+      function(first + done, part);
+    }
   }
 
   const Scalar* input_factors(int gate, index row) const noexcept {

@@ -58,6 +58,7 @@ struct Packing {
 template <typename Scalar>
 struct RecurrentMemory {
   std::shared_ptr<const SequenceRows> rows;
+  RowHalves halves;  // as the rest is laid out
   Workspace states[kMaxStates];
   Workspace kept;
   Workspace operand;

@@ -107,7 +107,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   Scratch scratch;
   InPlanOrder<Scalar> in_plan_order(rows, scratch);
   RnnBackward<Scalar> backward{};
-  backward.call = shared_call(call, rows, plan.path, in_plan_order);
+  backward.call = shared_call(call, rows, plan.path, memory.halves, in_plan_order);
   const WeightSizes weights = weight_sizes(info, call.features, units);
   const Strands strands(rows, strand_sizes(info, call.features, units, sizeof(Scalar)), scratch);
   const StrandWalk walked = walk_over(strands.count(), plan);

@@ -70,14 +70,13 @@ class InPlanOrder {
 
 template <typename Scalar>
 RnnCall<Scalar> shared_call(const RecurrentCall<Scalar>& call, const SequenceRows& rows, const RnnPath& path,
-                            InPlanOrder<Scalar>& in_plan_order) {
+                            const RowHalves& halves, InPlanOrder<Scalar>& in_plan_order) {
   const CellInfo& info = *call.cell->info;
   RnnCall<Scalar> shared{};
   shared.sizes = {rows.batch(), rows.steps(), call.features, call.units};
   shared.plan = rows.plan();
   shared.path = path;
-  shared.halves = halves_of(rows, strand_sizes(info, call.features, call.units, sizeof(Scalar)),
-                            call.units * index{sizeof(Scalar)});
+  shared.halves = halves;
   shared.activation = call.activation;
   shared.recurrent_activation = call.recurrent_activation;
   const Timesteps& given = call.timesteps;

@@ -53,6 +53,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   const SequenceRows& rows = keep ? *memory->rows : *own_rows;
   const index batch = rows.batch();
   const index units = call.units;
+  const index row_bytes = units * index{sizeof(Scalar)};
   const RnnSizes sizes{batch, rows.steps(), call.features, units};
   const RnnPlan plan = plan_of(call, rows.steps(), rows.total(), false, request);
   RnnLayout layout{};
@@ -66,11 +67,12 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   };
   InPlanOrder<Scalar> in_plan_order(rows, scratch);
   RnnForward<Scalar> forward{};
-  forward.call = shared_call(call, rows, plan.path, in_plan_order);
-  const index places = forward.call.halves.places;
+  const RowHalves halves =
+      halves_of(rows, plan, strand_sizes(info, call.features, units, sizeof(Scalar)), row_bytes);
+  forward.call = shared_call(call, rows, plan.path, halves, in_plan_order);
   const ForwardSizes needed =
-      forward_sizes(*call.cell, layout, rows, forward.call.halves, traits_of(call, forward.call.zoned),
-                    plan.path, keep, sequence != nullptr);
+      forward_sizes(*call.cell, layout, rows, halves, traits_of(call, forward.call.zoned), plan.path, keep,
+                    sequence != nullptr);
   Scalar* const fresh = room_to_pack(packed, needed.packed, scratch);
   forward.packed = fresh ? fresh : packed.ready;
   if (sequence) {
@@ -80,7 +82,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   } else {
     forward.ring = rows.dense() && !keep;
     Scalar* const history = take(&RecurrentMemory<Scalar>::history, needed.history);
-    forward.outputs = forward.ring ? SequenceView<Scalar>{history, units, places * units}
+    forward.outputs = forward.ring ? SequenceView<Scalar>{history, units, halves.places * units}
                                    : walk(history, rows.steps(), units, false);
   }
   for (int which = 1; which < info.states; ++which) {
@@ -92,7 +94,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
     }
   }
   forward.keeps_steps = keep;
-  forward.call.asks_ahead = keep && outgrows_caches(rows, info, units * index{sizeof(Scalar)});
+  forward.call.asks_ahead = keep && outgrows_caches(rows, info, row_bytes);
   forward.kept = take(&RecurrentMemory<Scalar>::kept, needed.kept);
   forward.operand = take(&RecurrentMemory<Scalar>::operand, needed.operand);
   forward.accumulators = scratch.take<Scalar>(needed.accumulators);
@@ -121,6 +123,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   const SequenceView<const Scalar> outputs{forward.outputs.data, forward.outputs.row_stride,
                                            forward.outputs.step_stride};
   if (keep) {
+    memory->halves = halves;
     memory->outputs = outputs;
     memory->output_row = forward.output_row;
   }

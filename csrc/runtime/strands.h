@@ -18,8 +18,9 @@ struct StrandSizes {
 
 index strand_count(const SequenceRows& rows, const StrandSizes& sizes);
 
-/// The halves of a dense batch of two strands, rows of `row_bytes` and more apart; else all rows in one.
-RowHalves halves_of(const SequenceRows& rows, const StrandSizes& sizes, index row_bytes);
+/// The halves of a dense batch of small weights, rows of `row_bytes` and more apart, if its rows are divided;
+/// else all in one.
+RowHalves halves_of(const SequenceRows& rows, const RnnPlan& plan, const StrandSizes& sizes, index row_bytes);
 
 /// How threads walk over strands.
 struct StrandWalk {

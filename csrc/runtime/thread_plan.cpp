@@ -4,22 +4,25 @@
 #include <stdexcept>
 
 #include "runtime/parallel.h"
+#include "runtime/round_trip.h"
 
 namespace timeloom {
 namespace {
 
 constexpr double kRate = 30e9;  // multiply-adds a second of one thread, roughly: only thresholds depend on it
-constexpr double kLeastShare = 50e-6;       // seconds of work that make waking a thread worthwhile: it takes
-                                            // microseconds, and on a busy machine some ten of them
-constexpr double kLeastStepShare = 0.4e-6;  // seconds a step that make a meeting a step worthwhile
-constexpr double kLeastPiece = 20e-6;       // seconds of a share if a thread has several
-constexpr index kRowsOfShare = 24;          // the same in rows of a batch: the weights pass once for each
-constexpr index kRowsOfSlice = 8;           // of a batch whose weights stay near: as many need no meeting
-constexpr double kLeastPanels = 30e-6;      // seconds a step and thread that make many panels worthwhile
-constexpr index kColumnsOfThread = 256;     // the same in sums of a unit times units: 8 panels of AVX2
-constexpr index kRowsOfTile = 3;            // a batch slice below a tile leaves registers idle
-constexpr index kCacheBytes = 1 << 19;      // of weights that one core keeps in its own cache
-constexpr index kBlock = 512;               // depth of a block: 4 vectors of it stay in L2
+constexpr double kLeastShare = 50e-6;    // seconds of work that make waking a thread worthwhile: it takes
+                                         // microseconds, and on a busy machine some ten of them
+constexpr double kTripsOfMeeting = 6;    // round trips a step that make a meeting a step worthwhile
+constexpr double kFarthest = 1e-6;       // seconds of a round trip between cores of one machine
+constexpr double kReusingRows = 4;       // so many rows of a batch, once read, a weight serves at no cost
+constexpr double kLeastPiece = 20e-6;    // seconds of a share if a thread has several
+constexpr index kRowsOfShare = 24;       // the same in rows of a batch: the weights pass once for each
+constexpr index kRowsOfSlice = 8;        // of a batch whose weights stay near: as many need no meeting
+constexpr double kLeastPanels = 30e-6;   // seconds a step and thread that make many panels worthwhile
+constexpr index kColumnsOfThread = 256;  // the same in sums of a unit times units: 8 panels of AVX2
+constexpr index kRowsOfTile = 3;         // a batch slice below a tile leaves registers idle
+constexpr index kCacheBytes = 1 << 19;   // of weights that one core keeps in its own cache
+constexpr index kBlock = 512;            // depth of a block: 4 vectors of it stay in L2
 
 RnnPath forced_path(const std::string& name, RnnPath path) {
   const auto* const found = std::find(std::begin(rnn_path_names), std::end(rnn_path_names), name);
@@ -31,6 +34,12 @@ RnnPath forced_path(const std::string& name, RnnPath path) {
   path.unit_slices = name.rfind("units", 0) == 0;
   path.separate = name.find("separate") != std::string::npos;
   return path;
+}
+
+/// Whether to divide the units of steps this long, after each of which the threads meet.
+bool meeting_pays(double step_seconds) {
+  if (step_seconds >= kTripsOfMeeting * kFarthest) return true;
+  return step_seconds >= kTripsOfMeeting * round_trip();
 }
 
 }  // namespace
@@ -84,11 +93,12 @@ RnnPlan plan_rnn(const RnnKernels<Scalar>& kernels, const RnnSizes& sizes, index
   const bool columns_pay =
       weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile && columns_divide;
   const bool panels_pay = backward ? columns_pay : many_panels && !many_rows;
-  plan.path.unit_slices = !rows_suffice || panels_pay;
+  plan.path.unit_slices = (!rows_suffice && !(backward && columns == 1)) || panels_pay;
   plan.crew = {limit, seconds, request.threads > 0};
   if (request.threads == 0) {
     plan.crew.threads = threads_for(seconds);
-    if (plan.path.unit_slices && step_work / kRate < kLeastStepShare * 2) {
+    const double step_seconds = step_work / kRate / std::clamp(rows_of_step, 1.0, kReusingRows);
+    if (plan.path.unit_slices && plan.crew.threads > 1 && !meeting_pays(step_seconds)) {
       // A meeting a step does not pay: slices of the batch if there are rows, else one thread.
       plan.path.unit_slices = false;
       plan.crew.threads =

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['PackedWeights', 'PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'dropout', 'embedding', 'embedding_gradient', 'exp', 'fma_chains', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'loss_gradient', 'loss_sum', 'loss_values', 'matmul', 'matmul_memory', 'rmsprop_update', 'rnn_backward', 'rnn_backward_both', 'rnn_cells', 'rnn_forward', 'rnn_forward_both', 'rnn_memory', 'rnn_paths', 'rnn_side_by_side', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
+__all__: list[str] = ['PackedWeights', 'PoolModel', 'RnnCache', 'Segments', 'activation', 'activation_gradient', 'activations', 'active_isa', 'adam_update', 'build_info', 'clip_by_value', 'dropout', 'embedding', 'embedding_gradient', 'exp', 'fma_chains', 'free_workspaces', 'get_num_threads', 'last_thread_count', 'log', 'log_softmax', 'log_softmax_gradient', 'loss_gradient', 'loss_sum', 'loss_values', 'matmul', 'matmul_memory', 'measure_round_trip', 'rmsprop_update', 'rnn_backward', 'rnn_backward_both', 'rnn_cells', 'rnn_forward', 'rnn_forward_both', 'rnn_memory', 'rnn_paths', 'rnn_side_by_side', 'scale', 'set_num_threads', 'sgd_update', 'softmax', 'softmax_gradient', 'squared_norms', 'sum_last', 'sum_rows', 'supported_isas', 'workspace_bytes']
 class RnnCache:
     """
     What rnn_forward keeps for rnn_backward. Opaque and read only.
@@ -171,6 +171,10 @@ def matmul(a: typing.Any, b: typing.Any, bias: typing.Any = None, transpose_a: b
 def matmul_memory(rows: typing.SupportsInt | typing.SupportsIndex, depth: typing.SupportsInt | typing.SupportsIndex, cols: typing.SupportsInt | typing.SupportsIndex, dtype: str, transpose_a: bool = False) -> list[tuple[str, int, bool]]:
     """
     As rnn_memory, of matmul.
+    """
+def measure_round_trip() -> float:
+    """
+    Seconds that a message to another thread and its answer take: how far cores are from each other; infinite without another thread.
     """
 def rmsprop_update(segments: Segments, gradients: collections.abc.Sequence, learning_rate: typing.SupportsFloat | typing.SupportsIndex, rho: typing.SupportsFloat | typing.SupportsIndex = 0.9, momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0, epsilon: typing.SupportsFloat | typing.SupportsIndex = 1e-07, centered: bool = False, weight_decay: typing.SupportsFloat | typing.SupportsIndex = 0.0, *, gradient_scales: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] | None = None, clip_value: typing.SupportsFloat | typing.SupportsIndex | None = None, _threads: typing.SupportsInt | typing.SupportsIndex = 0, _isa: str = '') -> None:
     """
