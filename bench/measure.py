@@ -128,6 +128,7 @@ def record(row: Row, measured: Measured, build: str) -> dict[str, Any]:
         "peer": float(np.median(seconds[best])) if best else None,
         "share": measured.flops / float(np.median(seconds[ours])) / peak,
         "peak": peak,
+        "round_trip": round_trip(),
         "left_out": measured.left_out,
         "trials": measured.trials,
         "seconds": measured.seconds,
@@ -137,6 +138,13 @@ def record(row: Row, measured: Measured, build: str) -> dict[str, Any]:
         ratios = seconds[best] / seconds[ours]
         found["ratio"] = [float(value) for value in np.percentile(ratios, [25, 50, 75])]
     return found
+
+
+def round_trip() -> float:
+    """Nanoseconds of a message between two cores and its answer: on virtual processors it changes."""
+    from timeloom import _core
+
+    return 1e9 * min(_core.measure_round_trip() for _ in range(3))  # the first may wake a thread
 
 
 def line_of(row: Row, found: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kTrips = 4;      // of a measurement
+constexpr int kTrips = 16;     // of a measurement
 constexpr int kAttempts = 3;   // the shortest counts: an interrupt may come between
 constexpr int kSpins = 20000;  // some ten microseconds for an answer
 constexpr auto kPatience = std::chrono::microseconds(200);  // for the first one: a helper may have to wake
@@ -21,8 +21,8 @@ constexpr auto kNextAttempt = std::chrono::milliseconds(20);  // after one witho
 constexpr double kFar = std::numeric_limits<double>::infinity();
 
 struct Mail {
-  alignas(64) std::atomic<int> called{0};  // -1: no more
-  alignas(64) std::atomic<int> answered{0};
+  alignas(128) std::atomic<int> called{0};  // -1: no more
+  alignas(128) std::atomic<int> answered{0};
 };
 
 /// Calls, waits for the answers and returns the shortest round trip.
@@ -64,7 +64,7 @@ double measure_round_trip() {
   Mail mail;
   double seconds = kFar;
   Crew crew;
-  crew.threads = 2;
+  crew.threads = std::min(thread_limit(), 2);
   run_shares(crew, [&](const Worker& worker) {
     if (worker.index == 0) {
       if (worker.count == 2) seconds = call(mail);

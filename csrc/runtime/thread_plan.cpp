@@ -12,7 +12,7 @@ namespace {
 constexpr double kRate = 30e9;  // multiply-adds a second of one thread, roughly: only thresholds depend on it
 constexpr double kLeastShare = 50e-6;    // seconds of work that make waking a thread worthwhile: it takes
                                          // microseconds, and on a busy machine some ten of them
-constexpr double kTripsOfMeeting = 6;    // round trips a step that make a meeting a step worthwhile
+constexpr double kTripsOfMeeting = 6.5;  // round trips a step that make a meeting a step worthwhile
 constexpr double kFarthest = 1e-6;       // seconds of a round trip between cores of one machine
 constexpr double kReusingRows = 4;       // so many rows of a batch, once read, a weight serves at no cost
 constexpr double kLeastPiece = 20e-6;    // seconds of a share if a thread has several

@@ -1,5 +1,6 @@
 """The threads that a call asks for come, in a build with OpenMP."""
 
+import math
 import os
 import subprocess
 import sys
@@ -42,6 +43,18 @@ def test_set_num_threads_limits_the_next_call() -> None:
     finally:
         timeloom.backend.set_num_threads(0)
     assert timeloom.backend.get_num_threads() == before
+
+
+def test_round_trip_is_measured_between_two_threads_and_infinite_on_one() -> None:
+    try:
+        timeloom.backend.set_num_threads(1)
+        assert _core.measure_round_trip() == math.inf
+        timeloom.backend.set_num_threads(2)
+        # As often as it takes for a helper to start and to have a core.
+        measured = next(filter(math.isfinite, (_core.measure_round_trip() for _ in range(10_000))), math.inf)
+    finally:
+        timeloom.backend.set_num_threads(0)
+    assert 0 < measured < math.inf if OPENMP else measured == math.inf
 
 
 def test_set_num_threads_refuses_what_is_no_count() -> None:
