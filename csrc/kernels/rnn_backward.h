@@ -67,14 +67,10 @@ class BackwardPass : BackwardProducts<Cell, V> {
   }
 
   /// Units past the last one get zeros whatever the cell made of them: the products read them too, and zero
-  /// times NaN is NaN.
+  /// times NaN is NaN. The next accumulator may lie where they end.
   static void store_d_sum(const V& d_sum, Scalar* target, index count) noexcept {
     if (count < V::kLanes) V::zero().store(target);
     store_lanes(d_sum, target, count);
-  }
-
-  Scalar* d_sum_of(Scalar* target, int accumulator, int tile) const noexcept {
-    return target + accumulator * this->accumulator_stride_ + tile * V::kLanes;
   }
 
   void load_unit(index panel, index row, index step, int tile, V* keep, V* old) const noexcept {
@@ -166,6 +162,7 @@ class BackwardPass : BackwardProducts<Cell, V> {
   template <class W>
   TIMELOOM_INLINE void differentiate(const Place* at, index first, index step) const noexcept {
     const index units = Shape::computed_units(units_ - first);
+    const index distance = this->accumulator_distance(first);
     for (int tile = 0; tile * V::kLanes < units; ++tile) {
       const index offset = tile * V::kLanes;
       const index count = units_ - first - offset;
@@ -207,22 +204,24 @@ class BackwardPass : BackwardProducts<Cell, V> {
       }
       TIMELOOM_UNROLL
       for (int a = 0; a < Shape::kAccumulators; ++a) {
-        for_parts(d_sum[a],
-                  [&](int part, V value) { store_d_sum(value, d_sum_of(at[part].d_sums, a, tile), count); });
+        for_parts(d_sum[a], [&](int part, V value) {
+          store_d_sum(value, at[part].d_sums + a * distance + offset, count);
+        });
       }
     }
   }
 
   TIMELOOM_NOINLINE void operand_backward(index panel, index row, index step) noexcept {
-    Scalar* target = d_sums(panel, row, step);
     for (int tile = 0; tile < Shape::kTiles; ++tile) {
       const index unit = panel * Shape::kUnits + tile * V::kLanes;
+      Scalar* const target = d_sums(panel, row, step) + tile * V::kLanes;
+      const index distance = this->accumulator_distance(panel * Shape::kUnits);
       V keep[kMaxAccumulators], old[kMaxStates], d_old[kMaxStates], d_sum[kMaxAccumulators];
       load_unit(panel, row, step, tile, keep, old);
       d_old[0] = V::load(d_state(0, row) + unit);
       TIMELOOM_UNROLL
       for (int a = 0; a < Shape::kAccumulators; ++a) {
-        d_sum[a] = V::load(d_sum_of(target, a, tile));
+        d_sum[a] = V::load(target + a * distance);
       }
       V d_operand = V::load(backward_.d_operand + this->row_place(row) * padded_units_ + unit);
       if (shared_.recurrent_dropout) {
@@ -234,7 +233,7 @@ class BackwardPass : BackwardProducts<Cell, V> {
       // Those from the second product on are final, and other workers may still be reading them.
       TIMELOOM_UNROLL
       for (int a = 0; a < Cell::kInfo.state[1].begin; ++a) {
-        store_d_sum(d_sum[a], d_sum_of(target, a, tile), units_ - unit);
+        store_d_sum(d_sum[a], target + a * distance, units_ - unit);
       }
     }
   }

@@ -46,7 +46,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
     return backward_.d_states[which] + this->row_place(row) * padded_units_;
   }
 
-  /// Gradients of the sums of a panel, row `at` of the chunk: accumulator a lies a * accumulator_stride_
+  /// Gradients of the sums of a panel, row `at` of the chunk: accumulator a lies a * accumulator_distance
   /// further. They are ordered [panel][row][accumulator][units of a panel], or, where each gate has operands
   /// of its own, [gate panel][accumulator][row][4 L].
   Scalar* d_sums_of_chunk(index panel, index at) const noexcept {
@@ -58,6 +58,11 @@ class BackwardRows : protected RnnRows<Cell, V> {
   }
   Scalar* d_sums(index panel, index row, index step) const noexcept {
     return d_sums_of_chunk(panel, chunk_row(row, step));
+  }
+  /// Elements between the accumulators of the panel that begins with this unit.
+  TIMELOOM_INLINE index accumulator_distance(index unit) const noexcept {
+    return Shape::kCloses && !shared_.path.by_gate ? Shape::accumulator_distance(units_ - unit)
+                                                   : accumulator_stride_;
   }
   index d_gate_offset(index gate_panel, int accumulator, index at) const noexcept {
     return ((gate_panel * Gates::kAccumulators + accumulator) * shared_.plan.chunk_rows + at) * Gates::kUnits;

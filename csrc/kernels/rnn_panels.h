@@ -2,7 +2,8 @@
 //
 // A panel is a group of units whose accumulators fill a register tile: [accumulator][tile of units][L]. Four
 // vectors wide for LSTM and GRU (one tile of L units) and for SimpleRNN (four tiles). Units past the last one
-// are zeros. Where a panel is one accumulator they may fill whole vectors: those nobody computes.
+// are zeros. In the last panel they may fill whole vectors, which nobody computes: those of SimpleRNN, and
+// those of LSTM, as its accumulators lie closer there.
 #pragma once
 
 #include "kernels/tile.h"
@@ -41,18 +42,32 @@ struct Panel {
   static constexpr int phase_begin(int phase) { return phase == 0 ? 0 : state_begin(1); }
   static constexpr int phase_end(int phase) { return kPhases == 2 && phase == 0 ? state_begin(1) : kVectors; }
 
+  /// Whether the accumulators of a last panel lie closer: where all of them take part in every product.
+  static constexpr bool kCloses = kAccumulators == 4 && kTiles == 1 && kPhases == 1 &&
+                                  kInputEnd == kVectors && kInputBegin == 0 && state_end(0) == kVectors &&
+                                  kLanes % 4 == 0;
+  static constexpr bool kNarrows = kCloses || kAccumulators == 1;
+
   static index panels(const RnnSizes& sizes) { return (sizes.units + kUnits - 1) / kUnits; }
   /// Units of a panel that are computed, `left` being those from its first on.
-  static index computed_units(index left) { return kAccumulators == 1 && left < kUnits ? left : kUnits; }
-  /// Calls function(Constant<vectors>) with the vectors of such a panel that are computed.
+  static index computed_units(index left) { return kNarrows && left < kUnits ? left : kUnits; }
+  /// Vectors of such a panel that are computed.
+  static index computed_vectors(index left) {
+    return (computed_units(left) * kAccumulators + kLanes - 1) / kLanes;
+  }
+  /// Calls function(Constant<vectors>) with those.
   template <class Function>
   TIMELOOM_INLINE static void with_vectors(index left, Function&& function) noexcept {
-    constexpr int kLeast = kAccumulators == 1 ? 1 : kVectors;
-    with_rows<kVectors, kLeast>((computed_units(left) * kAccumulators + kLanes - 1) / kLanes, function);
+    with_rows<kVectors, kNarrows ? 1 : kVectors>(computed_vectors(left), function);
+  }
+  /// Elements from an accumulator of such a panel to the next.
+  static index accumulator_distance(index left) {
+    return kCloses ? kLanes / 4 * computed_vectors(left) : kUnits;
   }
   /// Sums at the end of the last panel that nobody computes.
   static index empty_sums(const RnnSizes& sizes) {
-    return kAccumulators == 1 ? panels(sizes) * kUnits - sizes.units : 0;
+    const index left = sizes.units - (panels(sizes) - 1) * kUnits;
+    return kNarrows ? kWidth - (kAccumulators - 1) * accumulator_distance(left) - left : 0;
   }
   static index padded_units(const RnnSizes& sizes) {
     return (panels(sizes) * kUnits + kColumns - 1) / kColumns * kColumns;
@@ -133,22 +148,25 @@ void rnn_layout(const RnnSizes& sizes, bool by_gate, RnnLayout& layout) noexcept
 }
 
 /// Copies the columns that feed accumulators [begin, end) of one panel: target [rows][(end - begin) * units
-/// of a panel].
+/// of a panel], the accumulators one after the other, each with zeros that the next one may overwrite.
 template <class Shape, class Scalar>
 void pack_columns(Scalar* target, const Scalar* source, index rows, index units, int gates,
                   const int* gate_of, int begin, int end, index panel) noexcept {
   const index first = panel * Shape::kUnits;
   const index filled = units - first < Shape::kUnits ? units - first : Shape::kUnits;
+  const index distance = Shape::accumulator_distance(units - first);
   for (index row = 0; row < rows; ++row) {
     for (int accumulator = begin; accumulator < end; ++accumulator) {
       const Scalar* from = source + row * gates * units + gate_of[accumulator] * units + first;
+      Scalar* to = target + (accumulator - begin) * distance;
       if (filled == Shape::kUnits) {  // a known number: a few vectors
-        for (index unit = 0; unit < Shape::kUnits; ++unit) target[unit] = from[unit];
+        for (index unit = 0; unit < Shape::kUnits; ++unit) to[unit] = from[unit];
       } else {
-        for (index unit = 0; unit < Shape::kUnits; ++unit) target[unit] = unit < filled ? from[unit] : 0;
+        for (index unit = 0; unit < Shape::kUnits; ++unit) to[unit] = unit < filled ? from[unit] : 0;
       }
-      target += Shape::kUnits;
     }
+    target += (end - begin) * Shape::kUnits;
+    for (index rest = (end - begin - 1) * (Shape::kUnits - distance); rest > 0; --rest) target[-rest] = 0;
   }
 }
 
@@ -176,11 +194,12 @@ void pack_panels(const RnnPacking<Scalar>& packing, const Worker& worker) noexce
   const Share share = share_of(Shape::panels(sizes), worker);
   for (index panel = share.begin; panel < share.end; ++panel) {
     Scalar* bias = packing.packed + Shape::bias_offset(panel);
+    const index distance = Shape::accumulator_distance(sizes.units - panel * Shape::kUnits);
     for (index column = 0; column < Shape::kWidth; ++column) {
-      const index accumulator = column / Shape::kUnits;
-      const index unit = panel * Shape::kUnits + column % Shape::kUnits;
+      const index accumulator = column / distance;
+      const index unit = panel * Shape::kUnits + column % distance;
       Scalar start = 0;
-      if (packing.bias && unit < sizes.units) {
+      if (packing.bias && accumulator < Shape::kAccumulators && unit < sizes.units) {
         const int input_gate = info.input_gate[accumulator];
         const int state_gate = info.state_gate[accumulator];
         if (input_gate >= 0) start += packing.bias[input_gate * sizes.units + unit];
@@ -221,14 +240,16 @@ void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, ind
   for (index panel = 0; panel < panels; ++panel) {
     const index unit = panel * Shape::kUnits;
     const index lanes = units - unit < Shape::kUnits ? units - unit : Shape::kUnits;
+    const index next = Shape::accumulator_distance(units - unit) * Shape::kColumns;
     for (int accumulator = begin; accumulator < end; ++accumulator) {
       const index distance = gates * units;
+      Scalar* const of_accumulator = target + (accumulator - begin) * next;
       const index block = first * distance + gate_of[accumulator] * units + unit;
       for (index column = 0; column < Shape::kColumns; column += kTogether) {
         const bool whole = column + kTogether <= filled && lanes == Shape::kUnits;
         for (index lane = 0; lane < Shape::kUnits; ++lane) {
           const index from = block + column * distance + lane;
-          Scalar* to = target + lane * Shape::kColumns + column;
+          Scalar* to = of_accumulator + lane * Shape::kColumns + column;
           if (whole) {
             TIMELOOM_UNROLL
             for (int i = 0; i < kTogether; ++i) to[i] = source[from + i * distance];
@@ -239,8 +260,8 @@ void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, ind
           }
         }
       }
-      target += Shape::kUnits * Shape::kColumns;
     }
+    target += (end - begin) * Shape::kUnits * Shape::kColumns;
   }
 }
 

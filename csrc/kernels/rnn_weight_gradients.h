@@ -22,12 +22,12 @@ template <class Cell, class V>
 class WeightGradients : protected BackwardProducts<Cell, V> {
  protected:
   using Products = BackwardProducts<Cell, V>;
-  using Products::accumulator_stride_, Products::panel_stride_, Products::row_stride_;
   using Products::backward_, Products::count_, Products::features_, Products::fresh_, Products::panels_,
       Products::shared_;
   using Products::BackwardProducts;
   using Products::d_gate_offset, Products::d_sums_of_chunk, Products::input_rows, Products::state_rows;
   using Products::input_distance_, Products::state_distance_;
+  using Products::panel_stride_, Products::row_stride_;
   using Products::scratch, Products::units_, Products::worker_;
   using typename Products::Gates;
   using typename Products::Scalar;
@@ -87,10 +87,39 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
       if (!narrow) return;
       Shape::with_vectors(units_ - (panels_ - 1) * Shape::kUnits, [&](auto vectors) {
         constexpr int kLast = least(kEnd, decltype(vectors)::value);
-        outer_of_panels<kBegin, kLast>({panels_ - 1, panels_}, rows, distance, columns, result, gates,
-                                       gate_of);
+        if constexpr (Shape::kCloses) {
+          outer_of_closer_panel<kLast>(rows, distance, columns, result, gates, gate_of);
+        } else {
+          outer_of_panels<kBegin, kLast>({panels_ - 1, panels_}, rows, distance, columns, result, gates,
+                                         gate_of);
+        }
       });
     }
+  }
+
+  /// The same for a last panel whose vectors hold several accumulators each: summed in the scratch, then
+  /// added accumulator by accumulator.
+  template <int kVectors>
+  void outer_of_closer_panel(const Scalar* rows, index distance, index columns, Scalar* result, int gates,
+                             const int* gate_of) noexcept {
+    const index unit = (panels_ - 1) * Shape::kUnits;
+    const index units = units_;
+    constexpr index kWidth = kVectors * V::kLanes;
+    outer_product<kVectors, V>(rows, distance, columns, d_sums_of_chunk(panels_ - 1, 0), panel_stride_,
+                               Shape::kWidth, 1, count_, true, scratch(), worker_,
+                               [=](index, index column, int v) {
+                                 return Lanes<Scalar>{scratch() + column * kWidth + v * V::kLanes, V::kLanes};
+                               });
+    for_lines(1, columns, worker_, [&](index, Share own) {
+      for (index column = own.begin; column < own.end; ++column) {
+        for (int a = 0; a < Shape::kAccumulators; ++a) {
+          Scalar* const target = result + (column * gates + gate_of[a]) * units + unit;
+          const Scalar* const sums = scratch() + column * kWidth + a * kWidth / Shape::kAccumulators;
+          const V before = fresh_ ? V::zero() : load_lanes<V>(target, units - unit);
+          store_lanes(before + load_lanes<V>(sums, units - unit), target, units - unit);
+        }
+      }
+    });
   }
 
   template <int kBegin, int kEnd>
@@ -123,15 +152,16 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
   void bias_gradient() noexcept {
     constexpr int row_gates =
         Cell::kInfo.input_gates > Cell::kInfo.state_gates ? Cell::kInfo.input_gates : Cell::kInfo.state_gates;
-    const Share share =
-        share_of(panels_ * Shape::kVectors - Shape::empty_sums(shared_.sizes) / V::kLanes, worker_);
+    const Share share = share_of(panels_ * Shape::kVectors, worker_);
     for (index item = share.begin; item < share.end; ++item) {
       const index panel = item / Shape::kVectors;
       const int v = static_cast<int>(item % Shape::kVectors);
       const int accumulator = v / Shape::kTiles;
       const index unit = panel * Shape::kUnits + v % Shape::kTiles * V::kLanes;
-      const Scalar* source =
-          d_sums_of_chunk(panel, 0) + accumulator * accumulator_stride_ + v % Shape::kTiles * V::kLanes;
+      if (unit >= units_) continue;
+      const Scalar* source = d_sums_of_chunk(panel, 0) +
+                             accumulator * this->accumulator_distance(panel * Shape::kUnits) +
+                             v % Shape::kTiles * V::kLanes;
       V sum = V::zero();
       for (index at = 0; at < count_; ++at) sum = sum + V::load(source + at * row_stride_);
       const int input_gate = Cell::kInfo.input_gate[accumulator];

@@ -9,6 +9,8 @@ from tests.kernels.cases import (
     PATHS,
     Case,
     assert_same_bits,
+    by_name,
+    kernel_forward,
     kernel_results,
     replaced,
     without,
@@ -111,6 +113,20 @@ def test_rows_of_padding_change_no_bit(cell, isa, dtype):
                 rows = {name: actual[name] for name in actual if name.endswith(("kernel", "bias"))}
                 rows |= {name: actual[name][:batch] for name in actual if name not in rows}
                 assert_same_bits(rows, expected)
+
+
+@pytest.mark.parametrize("batch", [2, 5, 16])
+@each_cell
+def test_backward_on_other_threads_than_forward(cell, batch):
+    """What forward keeps is laid out for its own threads."""
+    problem = Case(cell, batch, 20, 5, 17).problem
+    expected = kernel_results(problem, threads=1)
+    for forward, backward in ((1, 2), (2, 1), (2, 3), (3, 2)):
+        outputs, states, cache = kernel_forward(problem.arguments, _threads=forward, _path="batch-fused")
+        gradients = _core.rnn_backward(
+            cache, problem.d_outputs, problem.d_states, _threads=backward, _path="batch-fused"
+        )
+        assert_same_bits(by_name(outputs, states, gradients), expected)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
