@@ -128,7 +128,7 @@ def record(row: Row, measured: Measured, build: str) -> dict[str, Any]:
         "peer": float(np.median(seconds[best])) if best else None,
         "share": measured.flops / float(np.median(seconds[ours])) / peak,
         "peak": peak,
-        "round_trip": round_trip(),
+        "round_trip": round_trip() if row.threads > 1 else None,
         "left_out": measured.left_out,
         "trials": measured.trials,
         "seconds": measured.seconds,
@@ -140,11 +140,12 @@ def record(row: Row, measured: Measured, build: str) -> dict[str, Any]:
     return found
 
 
-def round_trip() -> float:
+def round_trip() -> float | None:
     """Nanoseconds of a message between two cores and its answer: on virtual processors it changes."""
     from timeloom import _core
 
-    return 1e9 * min(_core.measure_round_trip() for _ in range(3))  # the first may wake a thread
+    seconds = min(_core.measure_round_trip() for _ in range(3))  # the first may wake a thread
+    return 1e9 * seconds if np.isfinite(seconds) else None
 
 
 def line_of(row: Row, found: dict[str, Any]) -> str:

@@ -196,8 +196,9 @@ def summary_lines(records: dict[Row, Found]) -> list[str]:
             f"  worst upper quartile {highest:.2f} (target 1.0: {verdict(highest, 1)}; {slower} rows below): "
             f"{worst.key}",
         ]
-        if threads > 1:
-            low, middle, high = np.percentile([found["round_trip"] for found in some.values()], [0, 50, 100])
+        trips = [found["round_trip"] for found in some.values() if found["round_trip"] is not None]
+        if trips:
+            low, middle, high = np.percentile(trips, [0, 50, 100])
             lines.append(
                 f"  cores {middle:.0f} ns apart, there and back ({low:.0f} to {high:.0f} from row to row)"
             )

@@ -104,10 +104,12 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
     cell.layout(sizes, by_gate, layout);
     const index zeros = initial ? 0 : batch * traits.units;
 
+    const RnnPlan forward_plan = plan(false);
     const StrandSizes strand_bytes = strand_sizes(info, traits.features, traits.units, sizeof(Scalar));
-    const RowHalves halves = halves_of(rows, plan(false), strand_bytes, traits.units * index{sizeof(Scalar)});
+    const RowHalves halves =
+        halves_of(rows, forward_plan, strand_bytes.weights, traits.units * index{sizeof(Scalar)});
     const ForwardSizes needed =
-        forward_sizes(cell, layout, rows, halves, traits, plan(false).path, keep, return_sequences);
+        forward_sizes(cell, layout, rows, halves, traits, forward_plan.path, keep, return_sequences);
     Parts forward(sizeof(Scalar));
     forward.add("zeros", zeros);
     forward.add("packed weights", needed.packed);
@@ -213,7 +215,8 @@ void bind_memory(py::module_& module) {
       py::arg("units"), py::arg("activation"), py::arg("return_sequences"), py::arg("keep"), py::kw_only(),
       py::arg("initial") = false, py::arg("zoned") = false, py::arg("input_dropout") = false,
       py::arg("recurrent_dropout") = false, py::arg("alone") = false,
-      "What rnn_forward and rnn_backward take from the pool, in this order: two lists of (name, bytes, "
+      "What rnn_forward and rnn_backward would take from the pool now, in this order: two lists of (name, "
+      "bytes, "
       "whether it is kept for backward). `alone`: on one thread, beside another call.");
   module.def(
       "rnn_side_by_side", &rnn_side_by_side, py::arg("one"), py::arg("other"), py::arg("backward"),

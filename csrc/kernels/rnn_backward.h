@@ -116,7 +116,6 @@ class BackwardPass : BackwardProducts<Cell, V> {
   /// The cell on own rows [first, first + rows) of a panel, two side by side. What lies as far from row to
   /// row all along is not computed anew for each.
   TIMELOOM_NOINLINE void cell_backward(index panel, index step, index first, index rows) noexcept {
-    if (rows == 0) return;
     const index unit = panel * Shape::kUnits;
     const bool scattered = this->step_begin_;  // rows of outputs lie anywhere
     const index ahead = 2 * this->own_.stride;

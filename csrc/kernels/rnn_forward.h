@@ -114,9 +114,11 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
           const index end = begin + block < units_ ? begin + block : units_;
           for_row_tiles<kGateRows>(waiting, [&](auto rows, index first) {
             constexpr int kRows = decltype(rows)::value;
-            for (int i = 0; i < kPanelsOfGates && kPhase == 0 && begin == 0; ++i) {
-              const index panel = gates * kPanelsOfGates + i;
-              if (panel < panels_) this->expect_stores(panel, step, done + first, kRows);
+            if (kPhase == 0 && begin == 0) {
+              for (int i = 0; i < kPanelsOfGates; ++i) {
+                const index panel = gates * kPanelsOfGates + i;
+                if (panel < panels_) this->expect_stores(panel, step, done + first, kRows);
+              }
             }
             for (int a = kBegin; a < kEnd; ++a) {
               this->template gate_tile<kPhase, kRows>(a, gates, step, done + first, begin, end,
@@ -126,7 +128,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
         }
         for (int i = 0; i < kPanelsOfGates; ++i) {
           const index panel = gates * kPanelsOfGates + i;
-          if (panel * Shape::kUnits >= units_) break;
+          if (panel >= panels_) break;
           this->template finish<kPhase>(panel, step, done, waiting, sums + i * kWaitingRows * Shape::kWidth);
         }
       }

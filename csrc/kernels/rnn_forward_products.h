@@ -229,6 +229,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       const index row = own_.row(k);
       ask_for(output(row, step) + unit, Shape::kUnits);
       if (forward_.kept) ask_for(kept(panel, row, step), Shape::kKeptWidth);
+      if (Shape::kPhases == 2) ask_for(operand(row, step) + unit, Shape::kUnits);
       for (int which = 1; which < Cell::kInfo.states; ++which) {
         ask_for(state(which, row, step + 1) + unit, Shape::kUnits);
       }

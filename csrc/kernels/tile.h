@@ -160,7 +160,7 @@ constexpr index kLineBytes = 64;  // of a cache
 template <class Scalar>
 constexpr index kLine = kLineBytes / sizeof(Scalar);
 
-/// Asks for the lines of `count` elements.
+/// Asks for `count` elements, line after line from the first one on.
 template <class Scalar>
 TIMELOOM_INLINE void ask_for(const Scalar* first, index count) noexcept {
   for (index k = 0; k < count; k += kLine<Scalar>) TIMELOOM_PREFETCH(first + k);

@@ -110,7 +110,8 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   backward.call = shared_call(call, rows, plan.path, memory.halves, in_plan_order);
   const WeightSizes weights = weight_sizes(info, call.features, units);
   const Strands strands(rows, strand_sizes(info, call.features, units, sizeof(Scalar)), scratch);
-  const StrandWalk walked = walk_over(strands.count(), plan);
+  StrandWalk walked = walk_over(strands.count(), plan);
+  walked.slices = static_cast<int>(std::min<index>(walked.slices, std::max<index>(batch, 1)));
   backward.call.plan = strands.plan();
   const BackwardSizes needed = backward_sizes<Scalar>(info, layout, strands, backward.call.halves.places,
                                                       traits_of(call, backward.call.zoned), plan);
@@ -133,7 +134,6 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
     backward.d_states[which] = scratch.take<Scalar>(needed.d_state);
   }
   backward.d_operand = scratch.take<Scalar>(needed.d_operand);
-  backward.call.asks_ahead = outgrows_caches(rows, info, units * index{sizeof(Scalar)});
   const bool masks = !rows.dense() && !given.packed;
   const bool repeats = d_sequence && masks && !call.zero_masked_outputs;
   const bool folds = repeats && has_holes(given);

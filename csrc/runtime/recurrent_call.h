@@ -16,7 +16,7 @@ void copy_padded(Scalar* target, index padded_width, const Scalar* source, index
   std::fill(target + (source ? width : 0), target + padded_width, Scalar(0));
 }
 
-/// Whether what forward keeps outgrows the second caches of two cores.
+/// Whether what forward keeps, roughly, outgrows the second caches of two cores.
 inline bool outgrows_caches(const SequenceRows& rows, const CellInfo& info, index row_bytes) {
   constexpr index kNearBytes = 1 << 22;
   return rows.total() * (info.kept + info.states) * row_bytes > kNearBytes;
@@ -77,6 +77,7 @@ RnnCall<Scalar> shared_call(const RecurrentCall<Scalar>& call, const SequenceRow
   shared.plan = rows.plan();
   shared.path = path;
   shared.halves = halves;
+  shared.asks_ahead = outgrows_caches(rows, info, call.units * index{sizeof(Scalar)});
   shared.activation = call.activation;
   shared.recurrent_activation = call.recurrent_activation;
   const Timesteps& given = call.timesteps;

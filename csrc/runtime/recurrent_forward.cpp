@@ -53,7 +53,6 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   const SequenceRows& rows = keep ? *memory->rows : *own_rows;
   const index batch = rows.batch();
   const index units = call.units;
-  const index row_bytes = units * index{sizeof(Scalar)};
   const RnnSizes sizes{batch, rows.steps(), call.features, units};
   const RnnPlan plan = plan_of(call, rows.steps(), rows.total(), false, request);
   RnnLayout layout{};
@@ -67,8 +66,8 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
   };
   InPlanOrder<Scalar> in_plan_order(rows, scratch);
   RnnForward<Scalar> forward{};
-  const RowHalves halves =
-      halves_of(rows, plan, strand_sizes(info, call.features, units, sizeof(Scalar)), row_bytes);
+  const index weight_bytes = strand_sizes(info, call.features, units, sizeof(Scalar)).weights;
+  const RowHalves halves = halves_of(rows, plan, weight_bytes, units * index{sizeof(Scalar)});
   forward.call = shared_call(call, rows, plan.path, halves, in_plan_order);
   const ForwardSizes needed =
       forward_sizes(*call.cell, layout, rows, halves, traits_of(call, forward.call.zoned), plan.path, keep,
@@ -94,7 +93,7 @@ void recurrent_forward(const RecurrentCall<Scalar>& call, Scalar* sequence, Scal
     }
   }
   forward.keeps_steps = keep;
-  forward.call.asks_ahead = keep && outgrows_caches(rows, info, row_bytes);
+  forward.call.asks_ahead = keep && forward.call.asks_ahead;
   forward.kept = take(&RecurrentMemory<Scalar>::kept, needed.kept);
   forward.operand = take(&RecurrentMemory<Scalar>::operand, needed.operand);
   forward.accumulators = scratch.take<Scalar>(needed.accumulators);

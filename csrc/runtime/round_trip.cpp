@@ -49,42 +49,54 @@ double call(Mail& mail) {
   return shortest;
 }
 
-/// Answers until there are no more calls.
+/// Answers until there are no more calls, or none for a while.
 void answer(Mail& mail) {
-  for (int last = 0; last >= 0;) {
+  int last = 0;
+  for (int spins = 0; last >= 0 && spins < kSpins; ++spins) {
     const int number = mail.called.load(std::memory_order_acquire);
-    if (number != last) mail.answered.store(number, std::memory_order_release);
+    if (number == last) continue;
+    mail.answered.store(number, std::memory_order_release);
     last = number;
+    spins = 0;
   }
 }
 
-}  // namespace
+/// Whether there was somebody to ask, and how long it took.
+struct Measured {
+  bool asked;
+  double seconds;
+};
 
-double measure_round_trip() {
+Measured measure() {
   Mail mail;
-  double seconds = kFar;
+  Measured measured{false, kFar};
   Crew crew;
   crew.threads = std::min(thread_limit(), 2);
   run_shares(crew, [&](const Worker& worker) {
     if (worker.index == 0) {
-      if (worker.count == 2) seconds = call(mail);
+      measured.asked = worker.count == 2;
+      if (measured.asked) measured.seconds = call(mail);
       mail.called.store(-1, std::memory_order_release);
     } else {
       answer(mail);  // by the caller too, once it has called in vain
     }
   });
-  return seconds;
+  return measured;
 }
+
+}  // namespace
+
+double measure_round_trip() { return measure().seconds; }
 
 double round_trip() {
   static std::atomic<double> known{kFar};
   static std::atomic<Clock::rep> valid_until{Clock::duration::min().count()};
-  const Clock::time_point now = Clock::now();
-  if (now.time_since_epoch().count() >= valid_until.load(std::memory_order_relaxed)) {
-    const double seconds = measure_round_trip();
-    const Clock::time_point until = now + (seconds < kFar ? Clock::duration(kValid) : kNextAttempt);
-    known.store(seconds, std::memory_order_relaxed);
-    valid_until.store(until.time_since_epoch().count(), std::memory_order_relaxed);
+  if (Clock::now().time_since_epoch().count() >= valid_until.load(std::memory_order_acquire)) {
+    const Measured measured = measure();
+    if (!measured.asked) return kFar;  // another call has the threads
+    const Clock::duration valid = measured.seconds < kFar ? Clock::duration(kValid) : kNextAttempt;
+    known.store(measured.seconds, std::memory_order_relaxed);
+    valid_until.store((Clock::now() + valid).time_since_epoch().count(), std::memory_order_release);
   }
   return known.load(std::memory_order_relaxed);
 }

@@ -23,11 +23,10 @@ index strand_count(const SequenceRows& rows, const StrandSizes& sizes) {
   return std::max<index>(most, 1);
 }
 
-RowHalves halves_of(const SequenceRows& rows, const RnnPlan& plan, const StrandSizes& sizes,
-                    index row_bytes) {
+RowHalves halves_of(const SequenceRows& rows, const RnnPlan& plan, index weight_bytes, index row_bytes) {
   const index batch = rows.batch();
   const bool divided = batch > 1 && plan.crew.threads > 1 && !plan.path.unit_slices;
-  if (!rows.dense() || !divided || sizes.weights > kMostWeights) return {batch, 0, batch};
+  if (!rows.dense() || !divided || weight_bytes > kMostWeights) return {batch, 0, batch};
   const index gap = kApartBytes / std::clamp(row_bytes, kLineBytes, kApartBytes);
   return {batch / 2, gap, batch + 2 * gap};
 }

@@ -1,4 +1,5 @@
-/// Which rows of a batch have weight gradients of their own, and how threads walk over them backward.
+/// Which rows of a batch lie apart from the others, which have weight gradients of their own, and how threads
+/// walk over those backward.
 #pragma once
 
 #include "runtime/sequence_rows.h"
@@ -20,7 +21,7 @@ index strand_count(const SequenceRows& rows, const StrandSizes& sizes);
 
 /// The halves of a dense batch of small weights, rows of `row_bytes` and more apart, if its rows are divided;
 /// else all in one.
-RowHalves halves_of(const SequenceRows& rows, const RnnPlan& plan, const StrandSizes& sizes, index row_bytes);
+RowHalves halves_of(const SequenceRows& rows, const RnnPlan& plan, index weight_bytes, index row_bytes);
 
 /// How threads walk over strands.
 struct StrandWalk {

@@ -93,7 +93,7 @@ RnnPlan plan_rnn(const RnnKernels<Scalar>& kernels, const RnnSizes& sizes, index
   const bool columns_pay =
       weight_bytes > 4 * kCacheBytes && sizes.batch < 8 * limit * kRowsOfTile && columns_divide;
   const bool panels_pay = backward ? columns_pay : many_panels && !many_rows;
-  plan.path.unit_slices = (!rows_suffice && !(backward && columns == 1)) || panels_pay;
+  plan.path.unit_slices = !rows_suffice || panels_pay;
   plan.crew = {limit, seconds, request.threads > 0};
   if (request.threads == 0) {
     plan.crew.threads = threads_for(seconds);
@@ -105,6 +105,8 @@ RnnPlan plan_rnn(const RnnKernels<Scalar>& kernels, const RnnSizes& sizes, index
           static_cast<int>(std::min<index>(plan.crew.threads, std::max<index>(sizes.batch / 2, 1)));
     }
   }
+  // Of a single panel of columns one thread would do all steps, and the others meet it at each.
+  if (backward && columns == 1) plan.path.unit_slices = false;
   if (!request.path.empty()) plan.path = forced_path(request.path, plan.path);
   if (!plan.path.unit_slices && weight_bytes <= kCacheBytes) {
     plan.crew.shares = shares_for(plan.crew.threads, seconds, sizes.batch);

@@ -202,7 +202,7 @@ def rnn_forward_both(first: tuple, first_options: dict, second: tuple, second_op
     """
 def rnn_memory(cell: str, dtype: str, batch: typing.SupportsInt | typing.SupportsIndex, timesteps: typing.SupportsInt | typing.SupportsIndex, features: typing.SupportsInt | typing.SupportsIndex, units: typing.SupportsInt | typing.SupportsIndex, activation: str, return_sequences: bool, keep: bool, *, initial: bool = False, zoned: bool = False, input_dropout: bool = False, recurrent_dropout: bool = False, alone: bool = False) -> tuple[list[tuple[str, int, bool]], list[tuple[str, int, bool]]]:
     """
-    What rnn_forward and rnn_backward take from the pool, in this order: two lists of (name, bytes, whether it is kept for backward). `alone`: on one thread, beside another call.
+    What rnn_forward and rnn_backward would take from the pool now, in this order: two lists of (name, bytes, whether it is kept for backward). `alone`: on one thread, beside another call.
     """
 def rnn_paths() -> list[str]:
     """

@@ -79,7 +79,7 @@ def test_calls_of_two_types_and_cells():
         ((SMALL, SMALL), [2, 2]),
         (((1, 1, 4, 8), (1, 1, 4, 8)), [1, 1]),  # less work than a thread is worth
         (((1, 20, 40, 64), (1, 20, 40, 64)), [1, 2]),  # enough for one each on the way back alone
-        (((1, 600, 40, 64), (1, 35, 40, 64)), [1, 2]),  # the longer one is worth two threads by itself
+        (((1, 200, 40, 140), (1, 14, 40, 140)), [1, 2]),  # the longer one is worth two threads by itself
     ],
 )
 def test_plan_of_two_calls(sizes, expected):

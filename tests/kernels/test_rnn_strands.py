@@ -1,5 +1,7 @@
 """The two strands of a batch: when there are two, what becomes of one without rows, and rows of padding."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from tests.kernels.cases import (
@@ -16,7 +18,10 @@ from tests.kernels.cases import (
     without,
 )
 
+import timeloom
 from timeloom import _core
+
+HAS_THREADS = _core.build_info()["openmp"]
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
 each_isa = pytest.mark.parametrize("isa", ISAS)
@@ -115,18 +120,35 @@ def test_rows_of_padding_change_no_bit(cell, isa, dtype):
                 assert_same_bits(rows, expected)
 
 
-@pytest.mark.parametrize("batch", [2, 5, 16])
+@pytest.mark.parametrize("dropout", [False, True])
+@pytest.mark.parametrize("batch", [2, 3, 16])
 @each_cell
-def test_backward_on_other_threads_than_forward(cell, batch):
-    """What forward keeps is laid out for its own threads."""
-    problem = Case(cell, batch, 20, 5, 17).problem
+def test_backward_on_other_threads_than_forward(cell, batch, dropout):
+    """What forward keeps is laid out for its own threads and path."""
+    problem = Case(cell, batch, 20, 5, 17, recurrent_dropout=dropout).problem
     expected = kernel_results(problem, threads=1)
-    for forward, backward in ((1, 2), (2, 1), (2, 3), (3, 2)):
-        outputs, states, cache = kernel_forward(problem.arguments, _threads=forward, _path="batch-fused")
+    paths = ("batch-fused", "units-fused")
+    for forward, backward, path, other in product((1, 2, 3), (1, 2, 3), paths, paths):
+        outputs, states, cache = kernel_forward(problem.arguments, _threads=forward, _path=path)
         gradients = _core.rnn_backward(
-            cache, problem.d_outputs, problem.d_states, _threads=backward, _path="batch-fused"
+            cache, problem.d_outputs, problem.d_states, _threads=backward, _path=other
         )
         assert_same_bits(by_name(outputs, states, gradients), expected)
+
+
+@pytest.mark.parametrize(("batch", "units", "apart"), [(8, 64, True), (1, 64, False), (8, 300, False)])
+def test_halves_lie_apart_where_rows_are_divided_and_weights_are_small(batch, units, apart):
+    timeloom.backend.set_num_threads(2)
+    try:
+        sizes = {}
+        for alone in (False, True):
+            _, backward = _core.rnn_memory(
+                "lstm", "float32", batch, 100, 3, units, "tanh", True, True, alone=alone
+            )
+            sizes[alone] = {name: size for name, size, _ in backward}
+    finally:
+        timeloom.backend.set_num_threads(0)
+    assert (sizes[False]["d states"] > sizes[True]["d states"]) == (apart and HAS_THREADS)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
