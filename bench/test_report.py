@@ -91,7 +91,7 @@ def test_row_counts_only_beside_the_peers_it_needs():
 def test_tables_say_met_and_missed():
     records = {row: made(row, [1.0] * 3, [peer] * 3) for row, peer in ((FORECAST, 4.0), (LARGE, 0.5))}
     for found, trip in zip(records.values(), (90.0, None), strict=True):
-        found["round_trip"] = trip  # nobody answered while the second row was measured
+        found["round_trip"] = trip  # the second row is of one thread
     text = "\n".join([*report.class_lines(records), *report.summary_lines(records)])
     assert "cores 90 ns apart, there and back (90 to 90 from row to row)" in text
     lines = [line for line in text.splitlines() if line.startswith("LSTM")]

@@ -125,7 +125,7 @@ std::pair<std::vector<Part>, std::vector<Part>> rnn_memory(const std::string& ce
       const RnnPlan planned = plan(true);
       Scratch scratch;
       const Strands strands(rows, strand_bytes, scratch);
-      const index at_once = walk_over(strands.count(), planned).at_once;
+      const index at_once = walk_over(strands, planned).at_once;
       const BackwardSizes wanted =
           backward_sizes<Scalar>(info, layout, strands, halves.places, traits, planned);
       backward.add("zeros", zeros);
@@ -216,8 +216,7 @@ void bind_memory(py::module_& module) {
       py::arg("initial") = false, py::arg("zoned") = false, py::arg("input_dropout") = false,
       py::arg("recurrent_dropout") = false, py::arg("alone") = false,
       "What rnn_forward and rnn_backward would take from the pool now, in this order: two lists of (name, "
-      "bytes, "
-      "whether it is kept for backward). `alone`: on one thread, beside another call.");
+      "bytes, whether it is kept for backward). `alone`: on one thread, beside another call.");
   module.def(
       "rnn_side_by_side", &rnn_side_by_side, py::arg("one"), py::arg("other"), py::arg("backward"),
       "Whether two calls of rnn_forward or rnn_backward run side by side, a thread each; each is told by "

@@ -22,7 +22,6 @@ class BackwardRows : protected RnnRows<Cell, V> {
         backward_(backward),
         strand_(backward.strand),
         panel_stride_(shared_.plan.chunk_rows * Shape::kWidth),
-        accumulator_stride_(shared_.path.by_gate ? shared_.plan.chunk_rows * Gates::kUnits : Shape::kUnits),
         row_stride_(shared_.path.by_gate ? Gates::kUnits : Shape::kWidth) {}
 
   const Scalar* output(index row, index step) const noexcept {
@@ -61,8 +60,8 @@ class BackwardRows : protected RnnRows<Cell, V> {
   }
   /// Elements between the accumulators of the panel that begins with this unit.
   TIMELOOM_INLINE index accumulator_distance(index unit) const noexcept {
-    return Shape::kCloses && !shared_.path.by_gate ? Shape::accumulator_distance(units_ - unit)
-                                                   : accumulator_stride_;
+    return shared_.path.by_gate ? shared_.plan.chunk_rows * Gates::kUnits
+                                : Shape::accumulator_distance(units_ - unit);
   }
   index d_gate_offset(index gate_panel, int accumulator, index at) const noexcept {
     return ((gate_panel * Gates::kAccumulators + accumulator) * shared_.plan.chunk_rows + at) * Gates::kUnits;
@@ -172,7 +171,6 @@ class BackwardRows : protected RnnRows<Cell, V> {
   const RnnBackward<Scalar>& backward_;
   const Strand& strand_;
   const index panel_stride_;
-  const index accumulator_stride_;
   const index row_stride_;
   index chunk_first_ = 0;  // the first packed row of the chunk at hand, among those of the strand
   index count_ = 0;        // packed rows of that chunk

@@ -150,7 +150,9 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
     }
   }
 
-  /// The first part, on as many places as a W has parts: sums become what the second part takes.
+  /// The first part, on as many places as a W has parts: sums become what the second part takes. Lanes past
+  /// the last unit may hold anything, as sums of another accumulator may lie there: so does the padding of
+  /// what is kept and of states.
   template <class W>
   TIMELOOM_INLINE void begin_places(const Place* at, index step, Scalar* sums, Wishes wishes) const noexcept {
     static_assert(Cell::kWaiting <= Shape::kAccumulators, "what waits takes the place of the sums");

@@ -2,8 +2,8 @@
 //
 // A panel is a group of units whose accumulators fill a register tile: [accumulator][tile of units][L]. Four
 // vectors wide for LSTM and GRU (one tile of L units) and for SimpleRNN (four tiles). Units past the last one
-// are zeros. In the last panel they may fill whole vectors, which nobody computes: those of SimpleRNN, and
-// those of LSTM, as its accumulators lie closer there.
+// are zeros. In the last panel they may fill whole vectors, which nobody computes but for a row alone: those
+// of SimpleRNN, and those of LSTM, as its accumulators lie closer there.
 #pragma once
 
 #include "kernels/tile.h"
@@ -43,9 +43,9 @@ struct Panel {
   static constexpr int phase_end(int phase) { return kPhases == 2 && phase == 0 ? state_begin(1) : kVectors; }
 
   /// Whether the accumulators of a last panel lie closer: where all of them take part in every product.
-  static constexpr bool kCloses = kAccumulators == 4 && kTiles == 1 && kPhases == 1 &&
-                                  kInputEnd == kVectors && kInputBegin == 0 && state_end(0) == kVectors &&
-                                  kLanes % 4 == 0;
+  static constexpr bool kCloses = kAccumulators == 4 && kTiles == 1 && kLanes % 4 == 0 && kPhases == 1 &&
+                                  kInputBegin == 0 && kInputEnd == kVectors && state_begin(0) == 0 &&
+                                  state_end(0) == kVectors;
   static constexpr bool kNarrows = kCloses || kAccumulators == 1;
 
   static index panels(const RnnSizes& sizes) { return (sizes.units + kUnits - 1) / kUnits; }
@@ -64,7 +64,7 @@ struct Panel {
   static index accumulator_distance(index left) {
     return kCloses ? kLanes / 4 * computed_vectors(left) : kUnits;
   }
-  /// Sums at the end of the last panel that nobody computes.
+  /// Sums of the last panel behind the last unit of its last accumulator.
   static index empty_sums(const RnnSizes& sizes) {
     const index left = sizes.units - (panels(sizes) - 1) * kUnits;
     return kNarrows ? kWidth - (kAccumulators - 1) * accumulator_distance(left) - left : 0;
@@ -230,7 +230,8 @@ void rnn_pack(const RnnPacking<typename V::scalar>& packing, const Worker& worke
 }
 
 /// One panel of transposed weights: target [P * (end - begin) * units of a panel][4L] holds
-/// source[column][gate, unit].
+/// source[column][gate, unit]. Where accumulators of the last panel lie closer, what is behind them is not
+/// written, nor read by any product.
 template <class Shape, class Scalar>
 void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, index panels, index units,
                            int gates, const int* gate_of, int begin, int end, index column_panel) noexcept {

@@ -84,39 +84,50 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
     if constexpr (kEnd > kBegin) {
       const bool narrow = Shape::empty_sums(shared_.sizes) >= V::kLanes;
       outer_of_panels<kBegin, kEnd>({0, panels_ - narrow}, rows, distance, columns, result, gates, gate_of);
-      if (!narrow) return;
-      Shape::with_vectors(units_ - (panels_ - 1) * Shape::kUnits, [&](auto vectors) {
-        constexpr int kLast = least(kEnd, decltype(vectors)::value);
-        if constexpr (Shape::kCloses) {
-          outer_of_closer_panel<kLast>(rows, distance, columns, result, gates, gate_of);
-        } else {
-          outer_of_panels<kBegin, kLast>({panels_ - 1, panels_}, rows, distance, columns, result, gates,
-                                         gate_of);
-        }
-      });
+      if constexpr (Shape::kNarrows) {
+        if (narrow) outer_of_narrow_panel<kBegin, kEnd>(rows, distance, columns, result, gates, gate_of);
+      }
     }
   }
 
+  /// The same for the vectors of the last panel that hold any unit.
+  template <int kBegin, int kEnd>
+  void outer_of_narrow_panel(const Scalar* rows, index distance, index columns, Scalar* result, int gates,
+                             const int* gate_of) noexcept {
+    const index last = panels_ - 1;
+    const index vectors = Shape::computed_vectors(units_ - last * Shape::kUnits);
+    with_rows<Shape::kVectors - 1, 1>(vectors, [&](auto constant) {
+      constexpr int kLast = least(kEnd, decltype(constant)::value);
+      if constexpr (Shape::kCloses) {
+        outer_of_closer_panel<kLast>(rows, distance, columns, result, gates, gate_of);
+      } else {
+        outer_of_panels<kBegin, kLast>({last, panels_}, rows, distance, columns, result, gates, gate_of);
+      }
+    });
+  }
+
   /// The same for a last panel whose vectors hold several accumulators each: summed in the scratch, then
-  /// added accumulator by accumulator.
+  /// added accumulator by accumulator. Both divide the columns alike.
   template <int kVectors>
   void outer_of_closer_panel(const Scalar* rows, index distance, index columns, Scalar* result, int gates,
                              const int* gate_of) noexcept {
-    const index unit = (panels_ - 1) * Shape::kUnits;
-    const index units = units_;
     constexpr index kWidth = kVectors * V::kLanes;
-    outer_product<kVectors, V>(rows, distance, columns, d_sums_of_chunk(panels_ - 1, 0), panel_stride_,
-                               Shape::kWidth, 1, count_, true, scratch(), worker_,
+    const index last = panels_ - 1;
+    const index unit = last * Shape::kUnits;
+    const index count = units_ - unit;
+    Scalar* const sums = scratch();
+    outer_product<kVectors, V>(rows, distance, columns, d_sums_of_chunk(last, 0), panel_stride_,
+                               Shape::kWidth, 1, count_, true, sums, worker_,
                                [=](index, index column, int v) {
-                                 return Lanes<Scalar>{scratch() + column * kWidth + v * V::kLanes, V::kLanes};
+                                 return Lanes<Scalar>{sums + column * kWidth + v * V::kLanes, V::kLanes};
                                });
     for_lines(1, columns, worker_, [&](index, Share own) {
       for (index column = own.begin; column < own.end; ++column) {
         for (int a = 0; a < Shape::kAccumulators; ++a) {
-          Scalar* const target = result + (column * gates + gate_of[a]) * units + unit;
-          const Scalar* const sums = scratch() + column * kWidth + a * kWidth / Shape::kAccumulators;
-          const V before = fresh_ ? V::zero() : load_lanes<V>(target, units - unit);
-          store_lanes(before + load_lanes<V>(sums, units - unit), target, units - unit);
+          Scalar* const target = result + (column * gates + gate_of[a]) * units_ + unit;
+          const V sum = load_lanes<V>(sums + column * kWidth + a * this->accumulator_distance(unit), count);
+          const V before = fresh_ ? V::zero() : load_lanes<V>(target, count);
+          store_lanes(before + sum, target, count);
         }
       }
     });

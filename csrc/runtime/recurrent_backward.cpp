@@ -110,8 +110,7 @@ void recurrent_backward(const RecurrentCall<Scalar>& call, const RecurrentMemory
   backward.call = shared_call(call, rows, plan.path, memory.halves, in_plan_order);
   const WeightSizes weights = weight_sizes(info, call.features, units);
   const Strands strands(rows, strand_sizes(info, call.features, units, sizeof(Scalar)), scratch);
-  StrandWalk walked = walk_over(strands.count(), plan);
-  walked.slices = static_cast<int>(std::min<index>(walked.slices, std::max<index>(batch, 1)));
+  const StrandWalk walked = walk_over(strands, plan);
   backward.call.plan = strands.plan();
   const BackwardSizes needed = backward_sizes<Scalar>(info, layout, strands, backward.call.halves.places,
                                                       traits_of(call, backward.call.zoned), plan);

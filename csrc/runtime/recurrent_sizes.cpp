@@ -64,7 +64,7 @@ template <typename Scalar>
 BackwardSizes backward_sizes(const CellInfo& info, const RnnLayout& layout, const Strands& strands,
                              index places, const RecurrentTraits& traits, const RnnPlan& plan) {
   const index chunk_rows = strands.plan().chunk_rows;
-  const index at_once = walk_over(strands.count(), plan).at_once;
+  const index at_once = walk_over(strands, plan).at_once;
   const auto apart = [](index count, index each, index element_bytes) {
     return each > 0 && count > 1 ? each + kApartBytes / element_bytes : each;
   };

@@ -31,16 +31,6 @@ RowHalves halves_of(const SequenceRows& rows, const RnnPlan& plan, index weight_
   return {batch / 2, gap, batch + 2 * gap};
 }
 
-StrandWalk walk_over(index strands, const RnnPlan& plan) {
-  const int threads = plan.crew.threads;
-  if (plan.path.unit_slices) return {1, false, 1};
-  if (strands == 1) return {plan.crew.share_count(), threads == 1, 1};
-  // So many that every thread has as many of all slices.
-  const int slices = threads / static_cast<int>(std::gcd<index, index>(threads, strands));
-  const bool whole = slices == 1;
-  return {slices, whole, whole ? threads : strands};
-}
-
 Strands::Strands(const SequenceRows& rows, const StrandSizes& sizes, Scratch& scratch)
     : rows_(rows), count_(strand_count(rows, sizes)), plan_(rows.plan()) {
   if (count_ == 1) {
@@ -93,6 +83,19 @@ Strand Strands::operator[](index which) const {
   Strand strand = part(which, count_);
   if (row_begin_) strand.row_begin = row_begin_ + which * (rows_.steps() + 1);
   return strand;
+}
+
+StrandWalk walk_over(const Strands& strands, const RnnPlan& plan) {
+  const int threads = plan.crew.threads;
+  if (plan.path.unit_slices) return {1, false, 1};
+  // No more slices than rows: the first ones are the caller's.
+  const index most = std::max<index>(strands.batch() / strands.count(), 1);
+  const auto slices_of = [&](int wanted) { return static_cast<int>(std::min<index>(wanted, most)); };
+  if (strands.count() == 1) return {slices_of(plan.crew.share_count()), threads == 1, 1};
+  // So many that every thread has as many of all slices.
+  const int slices = threads / static_cast<int>(std::gcd<index, index>(threads, strands.count()));
+  const bool whole = slices == 1;
+  return {slices_of(slices), whole, whole ? threads : strands.count()};
 }
 
 }  // namespace timeloom

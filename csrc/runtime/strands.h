@@ -23,14 +23,6 @@ index strand_count(const SequenceRows& rows, const StrandSizes& sizes);
 /// else all in one.
 RowHalves halves_of(const SequenceRows& rows, const RnnPlan& plan, index weight_bytes, index row_bytes);
 
-/// How threads walk over strands.
-struct StrandWalk {
-  int slices;     // of each strand, where rows are divided
-  bool whole;     // a thread takes a strand and walks over all its chunks: no thread waits for another
-  index at_once;  // strands that are walked over at a time, each with a workspace
-};
-StrandWalk walk_over(index strands, const RnnPlan& plan);
-
 /// The strands of a batch, a function of the shape alone, as the order of the sums depends on them: two if
 /// the weights are small and each has rows enough for tiles and chunks. Where lengths differ each has every
 /// second row of the plan.
@@ -40,6 +32,7 @@ class Strands {
   Strands(const SequenceRows& rows, const StrandSizes& sizes, Scratch& scratch);
 
   index count() const { return count_; }
+  index batch() const { return rows_.batch(); }
   /// Calls function(row) for the rows of a worker's strands, or for its share of the only one.
   template <typename Function>
   void for_rows(const Worker& worker, Function&& function) const {
@@ -61,5 +54,13 @@ class Strands {
   SequencePlan plan_;
   const index* row_begin_ = nullptr;  // [count][steps + 1]; null if dense
 };
+
+/// How threads walk over strands.
+struct StrandWalk {
+  int slices;     // of each strand, where rows are divided
+  bool whole;     // a thread takes a strand and walks over all its chunks: no thread waits for another
+  index at_once;  // strands that are walked over at a time, each with a workspace
+};
+StrandWalk walk_over(const Strands& strands, const RnnPlan& plan);
 
 }  // namespace timeloom

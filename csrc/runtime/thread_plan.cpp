@@ -105,7 +105,7 @@ RnnPlan plan_rnn(const RnnKernels<Scalar>& kernels, const RnnSizes& sizes, index
           static_cast<int>(std::min<index>(plan.crew.threads, std::max<index>(sizes.batch / 2, 1)));
     }
   }
-  // Of a single panel of columns one thread would do all steps, and the others meet it at each.
+  // Of a single panel of columns one thread does all steps: the others would but meet it at each.
   if (backward && columns == 1) plan.path.unit_slices = false;
   if (!request.path.empty()) plan.path = forced_path(request.path, plan.path);
   if (!plan.path.unit_slices && weight_bytes <= kCacheBytes) {

@@ -155,6 +155,33 @@ def kernel_results(problem: Problem, threads=0, isa="", path="", k_block=0) -> d
     return by_name(outputs, states, gradients)
 
 
+def of_rows(problem, rows):
+    """The same dense or masked problem for some rows of the batch, in the order given."""
+
+    def take(value):
+        return None if value is None else np.ascontiguousarray(value[rows])
+
+    arguments = dict(problem.arguments)
+    for name in ("inputs", "mask"):
+        arguments[name] = take(arguments.get(name))
+    for name in ("input_dropout", "recurrent_dropout"):
+        if name in arguments:
+            arguments[name] = np.ascontiguousarray(arguments[name][:, rows])
+    arguments["initial_states"] = tuple(map(take, arguments["initial_states"]))
+    if "zoneout" in arguments:
+        arguments["zoneout"] = tuple(take(z) if np.ndim(z) else z for z in arguments["zoneout"])
+    arguments = {name: value for name, value in arguments.items() if name != "mask" or value is not None}
+    return problem._replace(
+        arguments=arguments, d_outputs=take(problem.d_outputs), d_states=tuple(map(take, problem.d_states))
+    )
+
+
+def per_row(results, rows=slice(None)):
+    """The results that belong to rows of the batch, for some of the rows."""
+    names = [name for name in results if name in ("outputs", "d_inputs") or "states" in name]
+    return {name: np.ascontiguousarray(results[name][rows]) for name in names}
+
+
 @cache
 def reference_results(case: Case, dtype) -> dict[str, np.ndarray]:
     """Forward and backward by the reference computing in dtype, every result by name."""

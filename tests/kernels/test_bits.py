@@ -4,7 +4,7 @@ Also what a kernel does to the thread and the process that call it: denormal mod
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -19,6 +19,9 @@ from tests.kernels.cases import (
     by_name,
     kernel_forward,
     kernel_results,
+    of_rows,
+    per_row,
+    replaced,
     run_alone,
 )
 
@@ -28,31 +31,11 @@ THREADS = (1, 2, 3, 8)
 # (batch, timesteps, features, units): tails; batch 1; two chunks of about 512 rows; units over a K block; two
 # strands of unequal size, of a chunk and of several.
 SIZES = [(8, 7, 5, 17), (1, 12, 3, 33), (13, 80, 2, 9), (3, 4, 28, 150), (17, 20, 3, 9), (19, 120, 2, 5)]
-PER_ROW = ("outputs", "states[0]", "states[1]", "d_inputs", "d_states[0]", "d_states[1]")
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
 each_isa = pytest.mark.parametrize("isa", ISAS)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 each_size = pytest.mark.parametrize("size", SIZES, ids=["x".join(map(str, size)) for size in SIZES])
-
-
-def per_row(results, rows=slice(None)):
-    """The results that belong to rows of the batch, for some of the rows."""
-    return {name: results[name][rows] for name in PER_ROW if name in results}
-
-
-def of_rows(problem, rows):
-    """The same problem for some rows of the batch, in the order given."""
-
-    def take(value):
-        return None if value is None else np.ascontiguousarray(value[rows])
-
-    arguments = dict(problem.arguments)
-    arguments["inputs"] = take(arguments["inputs"])
-    arguments["initial_states"] = tuple(map(take, arguments["initial_states"]))
-    return problem._replace(
-        arguments=arguments, d_outputs=take(problem.d_outputs), d_states=tuple(map(take, problem.d_states))
-    )
 
 
 @each_size
@@ -99,6 +82,22 @@ def test_row_alone_has_the_bits_of_the_row_in_a_batch(cell, isa, dtype, size):
         for row in {0, size[0] // 2, size[0] - 1}:
             alone = kernel_results(of_rows(problem, slice(row, row + 1)), isa=isa)
             assert_same_bits(per_row(alone), per_row(whole, slice(row, row + 1)))
+
+
+@pytest.mark.parametrize(
+    "units", [17, 21, 25]
+)  # a last panel of one, two and three vectors, or of fewer lanes
+@each_isa
+@each_cell
+def test_what_memory_held_before_changes_no_bit(cell, isa, units):
+    """Padding that nobody writes may hold anything."""
+    for batch, path, k_block in product((1, 5), PATHS, (0, 8)):
+        problem = Case(cell, batch, 9, 3, units).problem.as_type(np.float32)
+        expected = kernel_results(problem, isa=isa, path=path, k_block=k_block)
+        wide = Case(cell, batch, 9, 3, 2 * units).problem.as_type(np.float32)
+        wide = replaced(wide, inputs=np.full_like(wide.arguments["inputs"], np.nan))
+        kernel_results(wide, isa=isa, path=path, k_block=k_block)
+        assert_same_bits(kernel_results(problem, isa=isa, path=path, k_block=k_block), expected)
 
 
 @each_dtype

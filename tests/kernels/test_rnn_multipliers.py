@@ -14,6 +14,8 @@ from tests.kernels.cases import (
     by_name,
     kernel_forward,
     kernel_results,
+    of_rows,
+    per_row,
     replaced,
     same_bits,
     without,
@@ -110,33 +112,6 @@ def test_cache_serves_more_than_one_backward(cell, multipliers):
     d_inputs, *others = _core.rnn_backward(cache, problem.d_outputs, problem.d_states, need_inputs=False)
     assert d_inputs is None
     assert_same_bits(by_name(first[0], (), (first[0], *others)), by_name(first[0], (), first))
-
-
-def of_rows(problem, rows):
-    """The same dense or masked problem for some rows of the batch, in the order given."""
-
-    def take(value):
-        return None if value is None else np.ascontiguousarray(value[rows])
-
-    arguments = dict(problem.arguments)
-    for name in ("inputs", "mask"):
-        arguments[name] = take(arguments.get(name))
-    for name in ("input_dropout", "recurrent_dropout"):
-        if name in arguments:
-            arguments[name] = np.ascontiguousarray(arguments[name][:, rows])
-    arguments["initial_states"] = tuple(map(take, arguments["initial_states"]))
-    if "zoneout" in arguments:
-        arguments["zoneout"] = tuple(take(z) if np.ndim(z) else z for z in arguments["zoneout"])
-    arguments = {name: value for name, value in arguments.items() if name != "mask" or value is not None}
-    return problem._replace(
-        arguments=arguments, d_outputs=take(problem.d_outputs), d_states=tuple(map(take, problem.d_states))
-    )
-
-
-def per_row(results, rows=slice(None)):
-    """The results that belong to rows of the batch, for some of the rows."""
-    names = [name for name in results if name in ("outputs", "d_inputs") or "states" in name]
-    return {name: np.ascontiguousarray(results[name][rows]) for name in names}
 
 
 @pytest.mark.parametrize("mask", [None, "holes"])
