@@ -16,10 +16,13 @@ void copy_padded(Scalar* target, index padded_width, const Scalar* source, index
   std::fill(target + (source ? width : 0), target + padded_width, Scalar(0));
 }
 
-/// Whether what forward keeps, roughly, outgrows the second caches of two cores.
+/// Whether what forward keeps, roughly, outgrows the second caches of two cores, but that of a step does not:
+/// asked for during the step before, it would drive out what that one works on.
 inline bool outgrows_caches(const SequenceRows& rows, const CellInfo& info, index row_bytes) {
   constexpr index kNearBytes = 1 << 22;
-  return rows.total() * (info.kept + info.states) * row_bytes > kNearBytes;
+  constexpr index kStepBytes = 1 << 20;
+  const index bytes = (info.kept + info.states) * row_bytes;
+  return rows.total() * bytes > kNearBytes && rows.active() * bytes <= kStepBytes;
 }
 
 /// Where a row of the batch lies among its places.
