@@ -16,9 +16,9 @@ void copy_padded(Scalar* target, index padded_width, const Scalar* source, index
   std::fill(target + (source ? width : 0), target + padded_width, Scalar(0));
 }
 
-/// Whether what forward keeps, roughly, outgrows the second caches of two cores, but that of a step does not:
-/// asked for during the step before, it would drive out what that one works on.
-inline bool outgrows_caches(const SequenceRows& rows, const CellInfo& info, index row_bytes) {
+/// Whether to ask ahead: what forward keeps, roughly, outgrows the second caches of two cores, but that of a
+/// step does not. Asked for during the step before, it would drive out what that one works on.
+inline bool asking_pays(const SequenceRows& rows, const CellInfo& info, index row_bytes) {
   constexpr index kNearBytes = 1 << 22;
   constexpr index kStepBytes = 1 << 20;
   const index bytes = (info.kept + info.states) * row_bytes;
@@ -80,7 +80,7 @@ RnnCall<Scalar> shared_call(const RecurrentCall<Scalar>& call, const SequenceRow
   shared.plan = rows.plan();
   shared.path = path;
   shared.halves = halves;
-  shared.asks_ahead = outgrows_caches(rows, info, call.units * index{sizeof(Scalar)});
+  shared.asks_ahead = asking_pays(rows, info, call.units * index{sizeof(Scalar)});
   shared.activation = call.activation;
   shared.recurrent_activation = call.recurrent_activation;
   const Timesteps& given = call.timesteps;

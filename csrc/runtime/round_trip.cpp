@@ -69,6 +69,8 @@ struct Measured {
   double seconds;
 };
 
+/// Shares must not meet, but these two wait for each other no longer than their patience lasts, whoever runs
+/// them in whichever order.
 Measured measure() {
   Mail mail;
   Measured measured{false, kFar};

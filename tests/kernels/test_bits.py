@@ -84,13 +84,11 @@ def test_row_alone_has_the_bits_of_the_row_in_a_batch(cell, isa, dtype, size):
             assert_same_bits(per_row(alone), per_row(whole, slice(row, row + 1)))
 
 
-@pytest.mark.parametrize(
-    "units", [17, 21, 25]
-)  # a last panel of one, two and three vectors, or of fewer lanes
+@pytest.mark.parametrize("units", [17, 21, 25])
 @each_isa
 @each_cell
 def test_what_memory_held_before_changes_no_bit(cell, isa, units):
-    """Padding that nobody writes may hold anything."""
+    """Padding that nobody writes may hold anything: of a last panel of one, two or three vectors."""
     for batch, path, k_block in product((1, 5), PATHS, (0, 8)):
         problem = Case(cell, batch, 9, 3, units).problem.as_type(np.float32)
         expected = kernel_results(problem, isa=isa, path=path, k_block=k_block)
