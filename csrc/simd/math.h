@@ -3,8 +3,8 @@
 //
 // Largest error in ULP of a normal result, found over every float and over random bit patterns and all edges
 // of double (tests/simd/test_math.py holds samples of it): exp 1.1, log 0.96, sigmoid 2.5, tanh 2.25; the
-// others are measured inside the activations made of them (tests/simd/test_activations.py). A result that
-// would be denormal is zero, a denormal argument counts as zero (in the mode that kernels run in), infinities
+// others are measured inside the activations made of them (tests/simd/test_activations.py). In the mode that
+// kernels run in a result that would be denormal is zero and a denormal argument counts as zero; infinities
 // are exact, NaN stays NaN, tanh is odd.
 //
 // Reduction. x = n ln 2 + r with n = round(x / ln 2), so |r| <= ln 2 / 2 (1 + 2^-10), and e^x = 2^n e^r. ln 2
@@ -28,9 +28,12 @@ struct ExpConstants<float> {
   static constexpr float kInverseLn2 = 1.44269504f;
   static constexpr float kLn2Head = 0.693359375f;  // 355 / 512: ten bits, n has eight
   static constexpr float kLn2Tail = -2.12194440e-4f;
+  static constexpr float kLn2 = 0.693147181f;
   static constexpr float kSmallest = -87.3365402f;  // exp is at least 2^-126 from here on
   static constexpr float kLargest = 88.7228317f;    // exp is finite up to here
-  static constexpr float kSaturation = 18.5f;       // tanh(9.25) = 1 - 1.8e-8, which rounds to 1
+  static constexpr float kInfinite = 88.75f;        // n is 128 here, and 2^n infinite
+  // tanh(9.25) = 1 - 1.8e-8 and 1 + e^-18.5 = 1 + 9.2e-9, which round to 1.
+  static constexpr float kSaturation = 18.5f;
 };
 
 template <>
@@ -38,9 +41,11 @@ struct ExpConstants<double> {
   static constexpr double kInverseLn2 = 1.4426950408889634;
   static constexpr double kLn2Head = 0x1.62e42fefap-1;  // 36 bits, n has eleven
   static constexpr double kLn2Tail = 0x1.cf79abc9e3b39p-40;
+  static constexpr double kLn2 = 0.6931471805599453;
   static constexpr double kSmallest = -708.3964185322641;
   static constexpr double kLargest = 709.782712893384;
-  static constexpr double kSaturation = 38.5;  // tanh(19.25) = 1 - 3.8e-17
+  static constexpr double kInfinite = 709.9;
+  static constexpr double kSaturation = 38.5;  // tanh(19.25) = 1 - 3.8e-17, 1 + e^-38.5 = 1 + 1.9e-17
 };
 
 /// The value of a polynomial at x by Horner's rule; `coefficients` in ascending powers.
@@ -66,16 +71,22 @@ TIMELOOM_INLINE V exp_tail(V r) noexcept {
   }
 }
 
-/// e^r - 1 for x = n ln 2 + r; `shifted` holds n as scale_by_power_of_two takes it.
+/// r of x = n ln 2 + r; `shifted` holds n as scale_by_power_of_two takes it.
 template <class V>
-TIMELOOM_INLINE V reduced_expm1(V x, V& shifted) noexcept {
+TIMELOOM_INLINE V reduce(V x, V& shifted) noexcept {
   using S = typename V::scalar;
   using C = ExpConstants<S>;
   const V shift = V::broadcast(BinaryFormat<S>::kShift);
   shifted = fma(x, V::broadcast(C::kInverseLn2), shift);
   const V n = shifted - shift;
-  V r = fma(n, V::broadcast(-C::kLn2Head), x);
-  r = fma(n, V::broadcast(-C::kLn2Tail), r);
+  const V r = fma(n, V::broadcast(-C::kLn2Head), x);
+  return fma(n, V::broadcast(-C::kLn2Tail), r);
+}
+
+/// e^r - 1 for x = n ln 2 + r.
+template <class V>
+TIMELOOM_INLINE V reduced_expm1(V x, V& shifted) noexcept {
+  const V r = reduce(x, shifted);
   return fma(r * r, exp_tail(r), r);
 }
 
@@ -118,39 +129,42 @@ TIMELOOM_INLINE V expm1(V x) noexcept {
   return fma(power, e, power - V::broadcast(S(1)));
 }
 
-/// tanh(x) = E / (E + 2) with E = e^(2|x|) - 1, and the sign of x.
+/// tanh(x) = H / (H + 1) with H = (e^(2|x|) - 1) / 2, and the sign of x.
 ///
-/// E = 2^n (e^r - 1) + (2^n - 1) in one fma: at n = 0 the reduced value itself, so that the result is
-/// relatively accurate near zero; from n = 1 on E >= 0.41 and nothing cancels. E > 0 grows the denominator,
-/// so a relative error of E arrives divided by (E + 2) / 2 >= 1; the sum and the quotient add half a ULP
-/// each. That reaches 2.6 ULP, so below E = 1 it is E/2 - (E/2) tanh(x), where the errors of the quotient
-/// count E/2 times.
+/// H = 2^(n-1) (e^r - 1) + (2^(n-1) - 1/2) in one fma: at n = 0 half the reduced value itself, so that the
+/// result is relatively accurate near zero; from n = 1 on H >= 0.2 and nothing cancels. H > 0 grows the
+/// denominator, so a relative error of H arrives divided by H + 1; the sum and the quotient add half a ULP
+/// each. That reaches 2.6 ULP, so below H = 1/2 it is H - H tanh(x), where the errors of the quotient count H
+/// times.
 template <class V>
 TIMELOOM_INLINE V tanh(V x) noexcept {
   using S = typename V::scalar;
   using C = math_detail::ExpConstants<S>;
   const V size = abs(x);
+  const V twice = min(V::broadcast(C::kSaturation), size + size);
   V shifted;
-  const V e = math_detail::reduced_expm1(min(V::broadcast(C::kSaturation), size + size), shifted);
-  const V power = scale_by_power_of_two(V::broadcast(S(1)), shifted);
-  const V expm1 = fma(power, e, power - V::broadcast(S(1)));
-  const V half = expm1 * V::broadcast(S(0.5));
-  const V quotient = expm1 / (expm1 + V::broadcast(S(2)));
-  return copysign(select(expm1 < V::broadcast(S(1)), fma(-half, quotient, half), quotient), x);
+  const V e = math_detail::reduced_expm1(twice, shifted);
+  const V half_power = scale_by_power_of_two(V::broadcast(S(0.5)), shifted);
+  const V h = fma(half_power, e, half_power - V::broadcast(S(0.5)));
+  const V quotient = h / (h + V::broadcast(S(1)));
+  return copysign(select(twice < V::broadcast(C::kLn2), fma(-h, quotient, h), quotient), x);
 }
 
-/// sigmoid(x) = 1 / (1 + e^-x).
+/// sigmoid(x) = 1 / (1 + e^-x), with e^-x = 2^n e^r entering the sum in one fma.
 ///
 /// For x far below zero this is 1 / e^-x, with all the relative accuracy of exp, as long as the result is
-/// normal: e^-x overflows only where the result would be denormal. Below that the result is zero.
+/// normal. Beyond, the quotient is denormal, which counts as zero in the mode of the kernels, and at n = 128
+/// (1024) 2^n is infinite.
 template <class V>
 TIMELOOM_INLINE V sigmoid(V x) noexcept {
   using S = typename V::scalar;
   using C = math_detail::ExpConstants<S>;
-  const V smallest = V::broadcast(C::kSmallest);
   const V one = V::broadcast(S(1));
-  const V e = math_detail::bounded_exp(max(smallest, min(-smallest, -x)));
-  return select(x >= smallest, one / (one + e), max(V::zero(), x));  // max: zero, or x if NaN
+  V shifted;
+  const V r =
+      math_detail::reduce(max(V::broadcast(-C::kSaturation), min(V::broadcast(C::kInfinite), -x)), shifted);
+  const V e = fma(r, fma(r, math_detail::exp_tail(r), one), one);
+  return one / fma(scale_by_power_of_two(one, shifted), e, one);
 }
 
 namespace math_detail {

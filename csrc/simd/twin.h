@@ -95,10 +95,6 @@ template <class V>
 TIMELOOM_INLINE auto operator<(Twin<V> a, Twin<V> b) noexcept {
   return TwinMask<decltype(a.first < b.first)>{a.first < b.first, a.second < b.second};
 }
-template <class V>
-TIMELOOM_INLINE auto operator>=(Twin<V> a, Twin<V> b) noexcept {
-  return TwinMask<decltype(a.first >= b.first)>{a.first >= b.first, a.second >= b.second};
-}
 template <class V, class M>
 TIMELOOM_INLINE Twin<V> select(TwinMask<M> mask, Twin<V> yes, Twin<V> no) noexcept {
   return {select(mask.first, yes.first, no.first), select(mask.second, yes.second, no.second)};

@@ -31,7 +31,8 @@ struct Mask;
 /// an integer n, and the low bits of the sum then hold n in two's complement.
 ///   scale_by_power_of_two(x, shifted): x * 2^n for shifted = kShift + n, exact where x and the result are
 ///   normal,
-///       by an integer addition to the exponent field; the caller keeps the result inside the normal range.
+///       by an integer addition to the exponent field; the caller keeps the result inside the normal range,
+///       but for 1 * 2^128 (2^1024), whose bits are those of infinity.
 ///   split_binary(x, exponent): for normal x > 0 the mantissa m in [sqrt(1/2), sqrt(2)) with x = m *
 ///   2^exponent;
 ///       any other x gives a value without meaning.

@@ -42,6 +42,7 @@ def edges(dtype):
     tiny, huge = Extended(info.smallest_normal), Extended(info.max)
     values = [0, tiny, huge, info.eps, np.sqrt(np.sqrt(Extended(0.5))), 1, 2, 1 / np.sqrt(Extended(2))]
     values += [np.log(tiny), np.log(huge), 9.01, 9.25, 18.5, 19.25, 38.5, 3, 1 / Extended(6)]
+    values += [127.5 * np.log(Extended(2)), 88.75, 1023.5 * np.log(Extended(2)), 709.9]
     values += [
         (n + Extended(0.5)) * np.log(Extended(2)) for n in range(-3, 4)
     ]  # between two powers of the reduction
