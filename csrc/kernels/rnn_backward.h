@@ -161,7 +161,7 @@ class BackwardPass : BackwardProducts<Cell, V> {
   template <class W>
   TIMELOOM_INLINE void differentiate(const Place* at, index first, index step) const noexcept {
     const index units = Shape::computed_units(units_ - first);
-    const index distance = this->accumulator_distance(first);
+    const index distance = this->gradient_distance(first);
     for (int tile = 0; tile * V::kLanes < units; ++tile) {
       const index offset = tile * V::kLanes;
       const index count = units_ - first - offset;
@@ -214,7 +214,7 @@ class BackwardPass : BackwardProducts<Cell, V> {
     for (int tile = 0; tile < Shape::kTiles; ++tile) {
       const index unit = panel * Shape::kUnits + tile * V::kLanes;
       Scalar* const target = d_sums(panel, row, step) + tile * V::kLanes;
-      const index distance = this->accumulator_distance(panel * Shape::kUnits);
+      const index distance = this->gradient_distance(panel * Shape::kUnits);
       V keep[kMaxAccumulators], old[kMaxStates], d_old[kMaxStates], d_sum[kMaxAccumulators];
       load_unit(panel, row, step, tile, keep, old);
       d_old[0] = V::load(d_state(0, row) + unit);

@@ -66,7 +66,6 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   template <int kVectors, int kBegin, index kSegment, class RowOf, class Start, class Finish>
   TIMELOOM_INLINE void multiply_blocks(index rows, Share columns, const Scalar* weights, RowOf&& row_of,
                                        Start&& start, Finish&& finish) noexcept {
-    constexpr index kOffset = kBegin * V::kLanes;
     const bool gathers =
         kSegment > 0 && kVectors == 4 && columns.end - columns.begin >= Shape::kGatheredColumns;
     const index row_block = gathers ? Shape::kGatheredRows : rows;
@@ -78,10 +77,13 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       for (index from = 0; from < panels_; from += block) {
         const index to = from + block < panels_ ? from + block : panels_;
         const index distance = row_distance<Scalar>((to - from) * kSegment);
-        const index empty = to == panels_ ? Shape::empty_sums(shared_.sizes) : 0;
+        const index empty =
+            to == panels_ ? Shape::empty_gradients(shared_.sizes, kSegment / Shape::kUnits) : 0;
+        const index begin_of_first = this->template first_sum<kBegin>(from);
+        const index begin_of_last = this->template first_sum<kBegin>(to - 1);
         if (gathers) {
           gather_segments<kSegment>(from, to, count, distance, [&](index panel, index i) {
-            return d_sums_of_chunk(panel, row_of(begin + i)) + kOffset;
+            return d_sums_of_chunk(panel, row_of(begin + i)) + this->template first_sum<kBegin>(panel);
           });
         }
         for (index column = columns.begin; column < columns.end; ++column) {
@@ -93,14 +95,14 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
             const Scalar* left[kRows];
             for (int i = 0; i < kRows; ++i) {
               left[i] = gathers ? scratch() + (tile + i) * distance
-                                : d_sums_of_chunk(from, row_of(first + i)) + kOffset;
+                                : d_sums_of_chunk(from, row_of(first + i)) + begin_of_first;
               start(acc[i], first + i, column, from == 0);
             }
             if (gathers) {
               multiply_add<kRows, 0, kVectors>(acc, left, right, Shape::kColumns,
                                                (to - from) * kSegment - empty);
             } else {
-              multiply_segments(acc, left, right, kSegment, to - from, empty);
+              multiply_segments(acc, left, right, kSegment, to - from, empty, begin_of_last - begin_of_first);
             }
             for (int i = 0; i < kRows; ++i) finish(acc[i], first + i, column);
           });
@@ -135,7 +137,8 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       gathered_ = product;
       for (index panel = 0; panel < panels_; ++panel) {
         copy_row<V>(scratch() + panel * kSegment,
-                    d_sums(panel, row, step) + Shape::state_begin(kPhase) * V::kLanes, kSegment);
+                    d_sums(panel, row, step) + this->template first_sum<Shape::state_begin(kPhase)>(panel),
+                    kSegment);
       }
     }
     const Scalar* const left[1] = {scratch()};
@@ -148,8 +151,9 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       V acc[kPanels][1][4];
       TIMELOOM_UNROLL
       for (int p = 0; p < kPanels; ++p) start_of_chain<kPhase>(acc[p][0], row, step, column + p, true);
-      multiply_add_panels<0, 4>(acc, left, weights + column * distance, distance, Shape::kColumns,
-                                panels_ * kSegment - Shape::empty_sums(shared_.sizes));
+      multiply_add_panels<0, 4>(
+          acc, left, weights + column * distance, distance, Shape::kColumns,
+          panels_ * kSegment - Shape::empty_gradients(shared_.sizes, kSegment / Shape::kUnits));
       TIMELOOM_UNROLL
       for (int p = 0; p < kPanels; ++p) {
         TIMELOOM_UNROLL
@@ -241,16 +245,16 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   }
 
   /// acc += left times weights over `segments` panels of d sums, `length` elements of each and `empty` less
-  /// of the last.
+  /// of the last, which begin `shift` further there.
   template <int kRows, int kVectors>
   TIMELOOM_INLINE void multiply_segments(V (&acc)[kRows][kVectors], const Scalar* (&left)[kRows],
-                                         const Scalar* weights, index length, index segments,
-                                         index empty) const noexcept {
+                                         const Scalar* weights, index length, index segments, index empty,
+                                         index shift) const noexcept {
     for (index segment = 0; segment < segments; ++segment) {
+      const bool last = segment + 1 == segments;
       const Scalar* at[kRows];
-      for (int i = 0; i < kRows; ++i) at[i] = left[i] + segment * panel_stride_;
-      multiply_add<kRows, 0, kVectors>(acc, at, weights, Shape::kColumns,
-                                       segment + 1 == segments ? length - empty : length);
+      for (int i = 0; i < kRows; ++i) at[i] = left[i] + segment * panel_stride_ + (last ? shift : 0);
+      multiply_add<kRows, 0, kVectors>(acc, at, weights, Shape::kColumns, last ? length - empty : length);
       weights += length * Shape::kColumns;
     }
   }

@@ -45,7 +45,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
     return backward_.d_states[which] + this->row_place(row) * padded_units_;
   }
 
-  /// Gradients of the sums of a panel, row `at` of the chunk: accumulator a lies a * accumulator_distance
+  /// Gradients of the sums of a panel, row `at` of the chunk: accumulator a lies a * gradient_distance
   /// further. They are ordered [panel][row][accumulator][units of a panel], or, where each gate has operands
   /// of its own, [gate panel][accumulator][row][4 L].
   Scalar* d_sums_of_chunk(index panel, index at) const noexcept {
@@ -59,9 +59,14 @@ class BackwardRows : protected RnnRows<Cell, V> {
     return d_sums_of_chunk(panel, chunk_row(row, step));
   }
   /// Elements between the accumulators of the panel that begins with this unit.
-  TIMELOOM_INLINE index accumulator_distance(index unit) const noexcept {
+  TIMELOOM_INLINE index gradient_distance(index unit) const noexcept {
     return shared_.path.by_gate ? shared_.plan.chunk_rows * Gates::kUnits
-                                : Shape::accumulator_distance(units_ - unit);
+                                : Shape::gradient_distance(units_ - unit);
+  }
+  /// Where those of the accumulator that vector `kBegin` of the sums belongs to begin in a panel.
+  template <int kBegin>
+  TIMELOOM_INLINE index first_sum(index panel) const noexcept {
+    return kBegin / Shape::kTiles * Shape::gradient_distance(units_ - panel * Shape::kUnits);
   }
   index d_gate_offset(index gate_panel, int accumulator, index at) const noexcept {
     return ((gate_panel * Gates::kAccumulators + accumulator) * shared_.plan.chunk_rows + at) * Gates::kUnits;

@@ -3,7 +3,8 @@
 // A panel is a group of units whose accumulators fill a register tile: [accumulator][tile of units][L]. Four
 // vectors wide for LSTM and GRU (one tile of L units) and for SimpleRNN (four tiles). Units past the last one
 // are zeros. In the last panel they may fill whole vectors, which nobody computes but for a row alone: those
-// of SimpleRNN, and those of LSTM, as its accumulators lie closer there.
+// of SimpleRNN, and those of LSTM, as its accumulators lie closer there. Backward the gradients of the sums
+// of a GRU lie closer as well.
 #pragma once
 
 #include "kernels/tile.h"
@@ -42,32 +43,35 @@ struct Panel {
   static constexpr int phase_begin(int phase) { return phase == 0 ? 0 : state_begin(1); }
   static constexpr int phase_end(int phase) { return kPhases == 2 && phase == 0 ? state_begin(1) : kVectors; }
 
-  /// Whether the accumulators of a last panel lie closer: where all of them take part in every product.
-  static constexpr bool kCloses = kAccumulators == 4 && kTiles == 1 && kLanes % 4 == 0 && kPhases == 1 &&
-                                  kInputBegin == 0 && kInputEnd == kVectors && state_begin(0) == 0 &&
-                                  state_end(0) == kVectors;
+  /// Whether the gradients of the sums of a last panel lie closer: each accumulator a quarter of the vectors
+  /// that are left, where nothing is added to them in a second phase.
+  static constexpr bool kClosesGradients =
+      kAccumulators == 4 && kTiles == 1 && kLanes % 4 == 0 && kPhases == 1;
+  /// Whether the sums themselves do: where all of them take part in every product. A product that only some
+  /// take part in would meet the others with weights of zero, and zero times infinity is NaN.
+  static constexpr bool kCloses = kClosesGradients && kInputBegin == 0 && kInputEnd == kVectors &&
+                                  state_begin(0) == 0 && state_end(0) == kVectors;
   static constexpr bool kNarrows = kCloses || kAccumulators == 1;
 
   static index panels(const RnnSizes& sizes) { return (sizes.units + kUnits - 1) / kUnits; }
   /// Units of a panel that are computed, `left` being those from its first on.
   static index computed_units(index left) { return kNarrows && left < kUnits ? left : kUnits; }
   /// Vectors of such a panel that are computed.
-  static index computed_vectors(index left) {
-    return (computed_units(left) * kAccumulators + kLanes - 1) / kLanes;
-  }
+  static index computed_vectors(index left) { return kNarrows ? filled_vectors(left) : kVectors; }
   /// Calls function(Constant<vectors>) with those.
   template <class Function>
   TIMELOOM_INLINE static void with_vectors(index left, Function&& function) noexcept {
     with_rows<kVectors, kNarrows ? 1 : kVectors>(computed_vectors(left), function);
   }
-  /// Elements from an accumulator of such a panel to the next.
-  static index accumulator_distance(index left) {
-    return kCloses ? kLanes / 4 * computed_vectors(left) : kUnits;
-  }
-  /// Sums of the last panel behind the last unit of its last accumulator.
-  static index empty_sums(const RnnSizes& sizes) {
+  /// Elements from an accumulator of such a panel to the next, `left` as above.
+  static index accumulator_distance(index left) { return kCloses ? closer_distance(left) : kUnits; }
+  /// The same for the gradients of the sums.
+  static index gradient_distance(index left) { return kClosesGradients ? closer_distance(left) : kUnits; }
+  /// Of the gradients of `count` accumulators of the last panel, how many lie behind its last unit.
+  static index empty_gradients(const RnnSizes& sizes, index count) {
     const index left = sizes.units - (panels(sizes) - 1) * kUnits;
-    return kNarrows ? kWidth - (kAccumulators - 1) * accumulator_distance(left) - left : 0;
+    if (count == 0 || !(kClosesGradients || kNarrows)) return 0;
+    return (count * kTiles) * kLanes - (count - 1) * gradient_distance(left) - left;
   }
   static index padded_units(const RnnSizes& sizes) {
     return (panels(sizes) * kUnits + kColumns - 1) / kColumns * kColumns;
@@ -121,6 +125,14 @@ struct Panel {
   static index transposed_size(const RnnSizes& sizes) {
     return transposed_input_offset(sizes) + column_panels(sizes.features) * transposed_input_panel(sizes);
   }
+
+ private:
+  /// Vectors that the accumulators of `left` units fill, one after the other.
+  static index filled_vectors(index left) {
+    const index units = left < kUnits ? left : kUnits;
+    return (units * kAccumulators + kLanes - 1) / kLanes;
+  }
+  static index closer_distance(index left) { return kLanes / 4 * filled_vectors(left); }
 };
 
 /// Where the gates have operands of their own a register tile is one accumulator of four tiles of units, and
@@ -230,7 +242,7 @@ void rnn_pack(const RnnPacking<typename V::scalar>& packing, const Worker& worke
 }
 
 /// One panel of transposed weights: target [P * (end - begin) * units of a panel][4L] holds
-/// source[column][gate, unit]. Where accumulators of the last panel lie closer, what is behind them is not
+/// source[column][gate, unit]. Where gradients of the last panel lie closer, what is behind them is not
 /// written, nor read by any product.
 template <class Shape, class Scalar>
 void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, index panels, index units,
@@ -241,7 +253,7 @@ void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, ind
   for (index panel = 0; panel < panels; ++panel) {
     const index unit = panel * Shape::kUnits;
     const index lanes = units - unit < Shape::kUnits ? units - unit : Shape::kUnits;
-    const index next = Shape::accumulator_distance(units - unit) * Shape::kColumns;
+    const index next = Shape::gradient_distance(units - unit) * Shape::kColumns;
     for (int accumulator = begin; accumulator < end; ++accumulator) {
       const index distance = gates * units;
       Scalar* const of_accumulator = target + (accumulator - begin) * next;

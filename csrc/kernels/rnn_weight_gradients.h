@@ -82,33 +82,31 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
   void outer(const Scalar* rows, index distance, index columns, Scalar* result, int gates,
              const int* gate_of) noexcept {
     if constexpr (kEnd > kBegin) {
-      const bool narrow = Shape::empty_sums(shared_.sizes) >= V::kLanes;
+      constexpr index kSums = (kEnd - kBegin) / Shape::kTiles;
+      const index last = panels_ - 1;
+      const index computed = kEnd - kBegin - Shape::empty_gradients(shared_.sizes, kSums) / V::kLanes;
+      const bool closer = this->gradient_distance(last * Shape::kUnits) < Shape::kUnits;
+      const bool narrow = closer || computed < kEnd - kBegin;
       outer_of_panels<kBegin, kEnd>({0, panels_ - narrow}, rows, distance, columns, result, gates, gate_of);
-      if constexpr (Shape::kNarrows) {
-        if (narrow) outer_of_narrow_panel<kBegin, kEnd>(rows, distance, columns, result, gates, gate_of);
+      if (!narrow) return;
+      if constexpr (Shape::kClosesGradients) {
+        with_rows<least(kEnd - kBegin, Shape::kVectors - 1)>(computed, [&](auto vectors) {
+          outer_of_closer_panel<kBegin, kSums, decltype(vectors)::value>(rows, distance, columns, result,
+                                                                         gates, gate_of);
+        });
+      } else if constexpr (Shape::kNarrows) {
+        with_rows<kEnd - kBegin - 1>(computed, [&](auto vectors) {
+          outer_of_panels<kBegin, kBegin + decltype(vectors)::value>({last, panels_}, rows, distance, columns,
+                                                                     result, gates, gate_of);
+        });
       }
     }
   }
 
-  /// The same for the vectors of the last panel that hold any unit.
-  template <int kBegin, int kEnd>
-  void outer_of_narrow_panel(const Scalar* rows, index distance, index columns, Scalar* result, int gates,
-                             const int* gate_of) noexcept {
-    const index last = panels_ - 1;
-    const index vectors = Shape::computed_vectors(units_ - last * Shape::kUnits);
-    with_rows<Shape::kVectors - 1, 1>(vectors, [&](auto constant) {
-      constexpr int kLast = least(kEnd, decltype(constant)::value);
-      if constexpr (Shape::kCloses) {
-        outer_of_closer_panel<kLast>(rows, distance, columns, result, gates, gate_of);
-      } else {
-        outer_of_panels<kBegin, kLast>({last, panels_}, rows, distance, columns, result, gates, gate_of);
-      }
-    });
-  }
-
-  /// The same for a last panel whose vectors hold several accumulators each: summed in the scratch, then
-  /// added accumulator by accumulator. Both divide the columns alike.
-  template <int kVectors>
+  /// The same for a last panel whose vectors hold several accumulators each, from that of vector `kBegin` on:
+  /// summed in the scratch, then added accumulator by accumulator. Both divide the columns alike. Lanes
+  /// behind the last sum may hold anything: they end in sums that nobody takes.
+  template <int kBegin, int kSums, int kVectors>
   void outer_of_closer_panel(const Scalar* rows, index distance, index columns, Scalar* result, int gates,
                              const int* gate_of) noexcept {
     constexpr index kWidth = kVectors * V::kLanes;
@@ -116,16 +114,16 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
     const index unit = last * Shape::kUnits;
     const index count = units_ - unit;
     Scalar* const sums = scratch();
-    outer_product<kVectors, V>(rows, distance, columns, d_sums_of_chunk(last, 0), panel_stride_,
-                               Shape::kWidth, 1, count_, true, sums, worker_,
-                               [=](index, index column, int v) {
-                                 return Lanes<Scalar>{sums + column * kWidth + v * V::kLanes, V::kLanes};
-                               });
+    outer_product<kVectors, V>(
+        rows, distance, columns, d_sums_of_chunk(last, 0) + this->template first_sum<kBegin>(last),
+        panel_stride_, Shape::kWidth, 1, count_, true, sums, worker_, [=](index, index column, int v) {
+          return Lanes<Scalar>{sums + column * kWidth + v * V::kLanes, V::kLanes};
+        });
     for_lines(1, columns, worker_, [&](index, Share own) {
       for (index column = own.begin; column < own.end; ++column) {
-        for (int a = 0; a < Shape::kAccumulators; ++a) {
-          Scalar* const target = result + (column * gates + gate_of[a]) * units_ + unit;
-          const V sum = load_lanes<V>(sums + column * kWidth + a * this->accumulator_distance(unit), count);
+        for (int a = 0; a < kSums; ++a) {
+          Scalar* const target = result + (column * gates + gate_of[kBegin + a]) * units_ + unit;
+          const V sum = load_lanes<V>(sums + column * kWidth + a * this->gradient_distance(unit), count);
           const V before = fresh_ ? V::zero() : load_lanes<V>(target, count);
           store_lanes(before + sum, target, count);
         }
@@ -171,7 +169,7 @@ class WeightGradients : protected BackwardProducts<Cell, V> {
       const index unit = panel * Shape::kUnits + v % Shape::kTiles * V::kLanes;
       if (unit >= units_) continue;
       const Scalar* source = d_sums_of_chunk(panel, 0) +
-                             accumulator * this->accumulator_distance(panel * Shape::kUnits) +
+                             accumulator * this->gradient_distance(panel * Shape::kUnits) +
                              v % Shape::kTiles * V::kLanes;
       V sum = V::zero();
       for (index at = 0; at < count_; ++at) sum = sum + V::load(source + at * row_stride_);

@@ -84,15 +84,16 @@ def test_row_alone_has_the_bits_of_the_row_in_a_batch(cell, isa, dtype, size):
             assert_same_bits(per_row(alone), per_row(whole, slice(row, row + 1)))
 
 
-@pytest.mark.parametrize("units", [17, 21, 25])
+@pytest.mark.parametrize("units", [17, 21, 25, 27])
+@each_dtype
 @each_isa
 @each_cell
-def test_what_memory_held_before_changes_no_bit(cell, isa, units):
+def test_what_memory_held_before_changes_no_bit(cell, isa, dtype, units):
     """Padding that nobody writes may hold anything: of a last panel of one, two or three vectors."""
     for batch, path, k_block in product((1, 5), PATHS, (0, 8)):
-        problem = Case(cell, batch, 9, 3, units).problem.as_type(np.float32)
+        problem = Case(cell, batch, 9, 3, units).problem.as_type(dtype)
         expected = kernel_results(problem, isa=isa, path=path, k_block=k_block)
-        wide = Case(cell, batch, 9, 3, 2 * units).problem.as_type(np.float32)
+        wide = Case(cell, batch, 9, 3, 2 * units).problem.as_type(dtype)
         wide = replaced(wide, inputs=np.full_like(wide.arguments["inputs"], np.nan))
         kernel_results(wide, isa=isa, path=path, k_block=k_block)
         assert_same_bits(kernel_results(problem, isa=isa, path=path, k_block=k_block), expected)

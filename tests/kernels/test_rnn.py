@@ -39,6 +39,8 @@ CHUNKED_SIZES = [
 # err more than 8 times what BLAS does with several partial sums, which the rule of one chain forgoes.
 # Panels of columns backward whose last one has three vectors of units and of features, however wide they are.
 WIDE_SIZES = [(5, 3, 44, 108), (4, 3, 22, 52), (3, 3, 11, 27), (3, 2, 7, 15)]
+# And whose rows are gathered, block by block, the last panel of units being in part empty.
+WIDE_SIZES.append((3, 2, 268, 341))
 DEEP_SIZES = [(3, 2, 1100, 5), (5, 3, 2, 800)]
 # In every pair; all of them one at a time in test_rnn_activations.py.
 SIMPLE_ACTIVATIONS = ("linear", "tanh", "sigmoid", "hard_sigmoid", "relu")
