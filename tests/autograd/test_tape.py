@@ -132,6 +132,10 @@ def test_targets_add_up_and_need_not_be_scalars():
     np.testing.assert_array_equal(tape.gradient([y, z], x, output_gradients=[None, [1.0, 2.0]]), [5.0, 10.0])
     np.testing.assert_array_equal(tape.gradient(y, y), [1.0, 1.0])
     np.testing.assert_array_equal(tape.gradient([y, x], [x, y], output_gradients=None)[0], [3.0, 5.0])
+    for given in (np.array([1, 10], ">f8"), np.array([1, 10], "f4"), np.array([1, 10.0]).view(np.recarray)):
+        gradient = tape.gradient(y, x, output_gradients=given)
+        np.testing.assert_array_equal(gradient, [2.0, 40.0])
+        assert type(gradient) is np.ndarray and gradient.dtype == np.dtype("=f8") and gradient is not given
     with pytest.raises(ValueError, match="shape of the target"):
         tape.gradient(y, x, output_gradients=np.ones(3))
     with pytest.raises(ValueError, match="one for each of 2 targets"):

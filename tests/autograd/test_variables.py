@@ -162,6 +162,8 @@ def test_a_variable_changed_before_its_gradient(change):
     with pytest.raises(RuntimeError, match=r"'kernel' as it was recorded \(version 0\), got version 1"):
         tape.gradient(loss, w)
     np.testing.assert_array_equal(tape.gradient(unrelated, other), [2.0, 2.0])
+    with pytest.raises(RuntimeError, match="'kernel' as it was recorded"):  # a source, if a useless one
+        tape.gradient(unrelated, [other, w], unconnected_gradients="none")
 
 
 def test_a_frozen_variable_changed_before_the_gradient():

@@ -43,6 +43,10 @@ class Scatter:
         return total
 
 
+def _dense(gradient: Any) -> Any:
+    return gradient.dense() if type(gradient) is Scatter else gradient
+
+
 def sum_to_shape(gradient: Array, shape: tuple[int, ...]) -> Array:
     """Undo broadcasting: sum over the axes along which an operand of ``shape`` was repeated."""
     if gradient.shape == shape:
@@ -92,27 +96,24 @@ class Gradients:
         else:
             np.add(total, gradient, out=total)
 
-    def read(self, key: int) -> Array | None:
-        """The sum as an array, None if nothing came."""
-        total = self.totals.get(key)
-        if type(total) is Scatter:
-            total = self.totals[key] = total.dense()
-        return total
-
     def take(self, key: int, count: int, kept: set[int]) -> list[Array | None] | None:
-        """As read, of ``count`` keys in a row, which are forgotten unless they are among ``kept``.
+        """The sums of ``count`` keys in a row, which are forgotten unless they are among ``kept``.
 
         Returns:
             None if nothing came for any.
         """
-        own = range(key, key + count)
-        found = [self.read(i) for i in own]
-        if found[0] is None and all(one is None for one in found):
-            return None
-        for i in own:
-            if i not in kept:
-                self.totals.pop(i, None)
-        return found
+        totals = self.totals
+        found: list[Array | None] = []
+        nothing = True
+        for own in range(key, key + count):
+            total = totals.get(own)
+            if total is not None:
+                nothing = False
+                total = _dense(total)
+                if own not in kept:
+                    del totals[own]
+            found.append(total)
+        return None if nothing else found
 
 
 def _taken_along(
@@ -170,7 +171,7 @@ def walk_backward(
     """
     wanted = set(sources)
     needed = set(wanted)
-    path = _path(records[slice(*span)], needed)
+    path = _path(records[span[0] : span[1]], needed)
     if release:
         records.clear()
     gradients = Gradients()
@@ -185,7 +186,7 @@ def walk_backward(
             d_output = totals.get(key)
             if d_output is None:
                 continue
-            results = backward(needs, d_output.dense() if type(d_output) is Scatter else d_output)
+            results = backward(needs, _dense(d_output))
             if key not in wanted:
                 del totals[key]
         else:
@@ -207,4 +208,7 @@ def walk_backward(
                     gradients.add(i, gradient)
                 else:
                     totals[i] = gradient
-    return {key: gradients.read(key) for key in wanted}, touched
+    found = {}
+    for key in wanted:
+        found[key] = _dense(totals.get(key))
+    return found, touched

@@ -183,15 +183,12 @@ class GradientTape:
                 "leave the other with block first"
             )
         targets = self._targets(target, output_gradients)
-        is_flat = type(sources) is list and all(isinstance(source, Operand) for source in sources)
-        flat: list[Any] = sources if is_flat else []
-        if not is_flat:
-            _flatten(sources, flat)
+        flat = sources if (is_flat := _is_flat(sources)) else _flatten(sources, [])
         variables: dict[int, int] = self._variables
-        keys = [variables.get(id(source)) for source in flat]  # most sources are Variables that were used
-        for number, key in enumerate(keys):
-            if key is None or key < 0:
-                keys[number] = self._source_key(flat[number])
+        keys: list[int | None] = []
+        for source in flat:
+            key = variables.get(id(source), CONSTANT)  # most sources are Variables that were used
+            keys.append(key if key >= 0 else self._source_key(source))
         if self._recording and not self._persistent:
             self._stop()
         span = (self._span[0], len(self._records) if self._recording else self._span[1])
@@ -206,7 +203,7 @@ class GradientTape:
             if release:
                 self._used, self._records = True, None
             found, touched = walk_backward(records, span, targets, known, release)
-            self._check_versions(touched | set(known))
+            self._check_versions(touched, known)
         results = _finish(flat, keys, found, mode, [seed for _, seed in targets])
         if not self._persistent:
             self._used = True
@@ -238,7 +235,8 @@ class GradientTape:
                 seed.fill(1)
             else:
                 # Not copied: gradients are never written to before they are added up in memory of their own.
-                seed = numeric("output_gradients", seed).astype(value.dtype, copy=False)
+                if type(seed) is not np.ndarray or seed.dtype is not value.dtype:
+                    seed = numeric("output_gradients", seed).astype(value.dtype, copy=False)
                 if seed.shape != value.shape:
                     raise ValueError(
                         f"output_gradients: expected the shape of the target, {value.shape}, got {seed.shape}"
@@ -261,9 +259,9 @@ class GradientTape:
             "a plain array is not followed; use w = tape.watch(array) and compute with w"
         )
 
-    def _check_versions(self, touched: set[int]) -> None:
+    def _check_versions(self, touched: set[int], known: list[int]) -> None:
         for key, (variable, version) in self._versions.items():
-            if variable._version != version and key in touched:
+            if variable._version != version and (key in touched or key in known):
                 raise RuntimeError(
                     f"gradient: expected Variable {variable.name!r} as it was recorded (version {version}), "
                     f"got version {variable.version}: it was assigned before its gradient was taken"
@@ -279,7 +277,16 @@ def _unconnected_mode(mode: Any) -> str:
     return name
 
 
-def _flatten(sources: Any, flat: list[Any]) -> None:
+def _is_flat(sources: Any) -> bool:
+    if type(sources) is not list:
+        return False
+    for source in sources:  # noqa: SIM110 - a generator costs more than what it loops over
+        if not isinstance(source, Operand):
+            return False
+    return True
+
+
+def _flatten(sources: Any, flat: list[Any]) -> list[Any]:
     if isinstance(sources, (list, tuple)):
         for item in sources:
             _flatten(item, flat)
@@ -288,6 +295,7 @@ def _flatten(sources: Any, flat: list[Any]) -> None:
             _flatten(item, flat)
     else:
         flat.append(sources)
+    return flat
 
 
 def _rebuild(sources: Any, results: Any) -> Any:
