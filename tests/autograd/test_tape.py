@@ -135,7 +135,9 @@ def test_targets_add_up_and_need_not_be_scalars():
     for given in (np.array([1, 10], ">f8"), np.array([1, 10], "f4"), np.array([1, 10.0]).view(np.recarray)):
         gradient = tape.gradient(y, x, output_gradients=given)
         np.testing.assert_array_equal(gradient, [2.0, 40.0])
-        assert type(gradient) is np.ndarray and gradient.dtype == np.dtype("=f8") and gradient is not given
+        assert type(gradient) is np.ndarray
+        assert gradient.dtype == np.dtype("=f8")
+        assert gradient is not given
     with pytest.raises(ValueError, match="shape of the target"):
         tape.gradient(y, x, output_gradients=np.ones(3))
     with pytest.raises(ValueError, match="one for each of 2 targets"):
