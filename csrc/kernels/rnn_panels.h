@@ -71,7 +71,7 @@ struct Panel {
   static index empty_gradients(const RnnSizes& sizes, index count) {
     const index left = sizes.units - (panels(sizes) - 1) * kUnits;
     if (count == 0 || !(kClosesGradients || kNarrows)) return 0;
-    return (count * kTiles) * kLanes - (count - 1) * gradient_distance(left) - left;
+    return count * kUnits - (count - 1) * gradient_distance(left) - left;
   }
   static index padded_units(const RnnSizes& sizes) {
     return (panels(sizes) * kUnits + kColumns - 1) / kColumns * kColumns;

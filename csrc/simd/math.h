@@ -90,15 +90,6 @@ TIMELOOM_INLINE V reduced_expm1(V x, V& shifted) noexcept {
   return fma(r * r, exp_tail(r), r);
 }
 
-/// e^x for x in [kSmallest, kLargest] or NaN.
-template <class V>
-TIMELOOM_INLINE V bounded_exp(V x) noexcept {
-  using S = typename V::scalar;
-  V shifted;
-  const V e = reduced_expm1(x, shifted) + V::broadcast(S(1));
-  return scale_by_power_of_two(e, shifted);
-}
-
 }  // namespace math_detail
 
 /// e^x. Zero below ln of the smallest normal number, infinity above ln of the largest finite one.
@@ -111,8 +102,9 @@ TIMELOOM_INLINE V exp(V x) noexcept {
   const V smallest = V::broadcast(C::kSmallest);
   const V largest = V::broadcast(C::kLargest);
   // min and max return the second operand if either is NaN: x.
-  V e = math_detail::bounded_exp(max(smallest, min(largest, x)));
-  e = select(x < smallest, V::zero(), e);
+  V shifted;
+  V e = math_detail::reduced_expm1(max(smallest, min(largest, x)), shifted) + V::broadcast(S(1));
+  e = select(x < smallest, V::zero(), scale_by_power_of_two(e, shifted));
   return select(x <= largest, e, max(V::broadcast(S(TIMELOOM_INFINITY)), x));
 }
 

@@ -35,12 +35,11 @@ CHUNKED_SIZES = [
     *[(8, 128, 3, 9), (3, 270, 5, 8), (1, 801, 1, 3), (600, 2, 4, 17)],
     *[(37, 30, 2, 70), (17, 20, 3, 9), (40, 40, 5, 33)],
 ]
+# Panels of columns backward whose last one has three vectors of units and of features, however wide they are;
+# the last size has so many that rows are gathered, block by block, and a last panel that is in part empty.
+WIDE_SIZES = [(5, 3, 44, 108), (4, 3, 22, 52), (3, 3, 11, 27), (3, 2, 7, 15), (3, 2, 268, 341)]
 # Products deeper than the block that stays in cache. Only in float64: over 2400 terms one float32 chain can
 # err more than 8 times what BLAS does with several partial sums, which the rule of one chain forgoes.
-# Panels of columns backward whose last one has three vectors of units and of features, however wide they are.
-WIDE_SIZES = [(5, 3, 44, 108), (4, 3, 22, 52), (3, 3, 11, 27), (3, 2, 7, 15)]
-# And whose rows are gathered, block by block, the last panel of units being in part empty.
-WIDE_SIZES.append((3, 2, 268, 341))
 DEEP_SIZES = [(3, 2, 1100, 5), (5, 3, 2, 800)]
 # In every pair; all of them one at a time in test_rnn_activations.py.
 SIMPLE_ACTIVATIONS = ("linear", "tanh", "sigmoid", "hard_sigmoid", "relu")
