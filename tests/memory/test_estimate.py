@@ -131,16 +131,20 @@ def test_parts_of_a_known_model():
     assert estimate.peak == sum(parts) + sum(size for part in by_layer for size in part.values())
 
 
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize(
-    ("stack", "slots"),
+    ("stack", "slots", "batch", "features"),
     [
-        ([(LSTM, 128, True), (LSTM, 96, False)], 2),
-        ([(GRU, 128, True)], 1),
-        ([(SimpleRNN, 256, True), (GRU, 64, True), (LSTM, 64, False)], 0),
+        ([(LSTM, 128, True), (LSTM, 96, False)], 2, 64, 64),
+        ([(GRU, 128, True)], 1, 64, 64),
+        ([(SimpleRNN, 256, True), (GRU, 64, True), (LSTM, 64, False)], 0, 64, 64),
+        ([(LSTM, 64, False)], 2, 32, 8),  # the example
+        ([(LSTM, 300, False)], 2, 64, 30),  # one strand
     ],
 )
-def test_formula_of_the_documentation_is_near_the_estimate(stack, slots):
-    features, batch, timesteps = 64, 64, 100
+def test_formula_of_the_documentation_is_near_the_estimate(threads, stack, slots, batch, features, count):
+    threads(count)
+    timesteps = 100
     model = Sequential([Input((None, features))])
     kept, largest = 0, 0
     for number, (kind, units, sequences) in enumerate(stack):
@@ -148,8 +152,11 @@ def test_formula_of_the_documentation_is_near_the_estimate(stack, slots):
         factor, gates, sums = {LSTM: (6, 4, 4), GRU: (5, 3, 4), SimpleRNN: (1, 1, 1)}[kind]
         kept += factor * 4 * batch * timesteps * units
         gradients = 4 * batch * timesteps * (units * sequences + features * (number > 0))
-        work = 4 * gates * units * (features + units) + 512 * 4 * sums * units
-        largest, features = max(largest, gradients + work), units
+        weights = 4 * gates * units * (features + units)
+        halves = 2 if weights <= 2**19 else 1
+        chunk = 512 * 4 * (sums * units + features + units)
+        largest = max(largest, gradients + halves * weights + (chunk * halves if count == 2 else chunk))
+        features = units
     model.compile({2: "adam", 1: "rmsprop", 0: "sgd"}[slots], "mse")
     estimate = timeloom.memory_estimate(model, batch, timesteps)
     peak = 4 * model.count_params() * (2 + slots) + estimate.data + kept + largest
