@@ -35,7 +35,10 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
   }
 
  private:
-  /// One product of one step for the own rows and some of the panels, and the cell on its sums.
+  static bool turns_round(index step) noexcept { return step & 1; }
+
+  /// One product of one step for the own rows and some of the panels, and the cell on its sums. Every other
+  /// step begins with the panels that the one before ended with: their weights are still near.
   template <int kPhase>
   void multiply_phase(index step) noexcept {
     if (shared_.path.by_gate) {
@@ -49,7 +52,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
       return;
     }
     Scalar sums[kWaitingRows * Shape::kWidth];
-    share_items(panels_, {}, [&](index panel) {
+    share_items(panels_, {false, turns_round(step)}, [&](index panel) {
       Shape::with_vectors(units_ - panel * Shape::kUnits, [&](auto vectors) {
         constexpr int kVectors = decltype(vectors)::value;
         for (index done = 0, waiting; done < all; done += waiting) {
@@ -69,12 +72,11 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
     });
   }
 
-  /// The same for a row alone: panels side by side. It is bound by reading the weights, so every other step
-  /// begins with those that the one before read last and that are still near.
+  /// The same for a row alone: panels side by side. It is bound by reading the weights.
   template <int kPhase>
   void multiply_row(index step) noexcept {
     const index block = shared_.path.state_block;
-    const bool back = step & 1;
+    const bool back = turns_round(step);
     Scalar sums[kPanelsOfRow * Shape::kWidth];
     this->expect_state(step);
     share_items(this->row_items_, {true, back}, [&](index item) {
@@ -107,7 +109,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
     const index block = shared_.path.state_block;
     const index all = own_rows(step);
     Scalar sums[kPanelsOfGates * kWaitingRows * Shape::kWidth];
-    share_items(Base::Gates::panels(shared_.sizes), {}, [&](index gates) {
+    share_items(Base::Gates::panels(shared_.sizes), {false, turns_round(step)}, [&](index gates) {
       for (index done = 0, waiting; done < all; done += waiting) {
         waiting = this->waiting_rows(done, all);
         for (index begin = 0; begin == 0 || begin < units_; begin += block) {
