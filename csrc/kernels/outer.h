@@ -8,8 +8,10 @@
 
 #include "kernels/tile.h"
 
-/// Rows of the chunk that stay in L1 while all columns of the left operand pass.
-constexpr index kOuterBlock = 128;
+/// Rows of the right operand that stay in a cache while all columns of the left one pass: in L1, or with
+/// vectors of 64 bytes a whole chunk in L2, which such processors read as fast as a tile asks for it.
+template <class V>
+constexpr index kOuterBlock = V::kLanes * sizeof(typename V::scalar) < 64 ? 128 : 2 * kChunkRows;
 
 /// One vector of a result, of which the first `count` lanes exist.
 template <class Scalar>
@@ -28,8 +30,8 @@ void outer_product(const Scalar* left, index left_stride, index columns, const S
   constexpr int kRows = tile_rows<V>(kVectors);
   constexpr index kWidth = kVectors * V::kLanes;
   for_lines(panels, columns, worker, [&](index panel, Share of_panel) {
-    for (index from = 0; from == 0 || from < count; from += kOuterBlock) {  // of no row, a result of zero
-      const index block = count - from < kOuterBlock ? count - from : kOuterBlock;
+    for (index from = 0; from == 0 || from < count; from += kOuterBlock<V>) {  // of no row, a result of zero
+      const index block = count - from < kOuterBlock<V> ? count - from : kOuterBlock<V>;
       const bool last = from + block == count;
       for_row_tiles<kRows>(of_panel.end - of_panel.begin, [&](auto constant, index tile) {
         constexpr int kHeight = decltype(constant)::value;
@@ -47,14 +49,25 @@ void outer_product(const Scalar* left, index left_stride, index columns, const S
         multiply_add_outer<kHeight, kVectors>(acc, left + from * left_stride + first, left_stride,
                                               right + panel * right_panel + from * right_stride, right_stride,
                                               block);
+        if (last && !fresh) {
+          // All of them before anything is stored: where rows of the result lie a multiple of 4096 bytes
+          // apart a load would wait for every store right before it.
+          TIMELOOM_UNROLL
+          for (int i = 0; i < kHeight; ++i) {
+            TIMELOOM_UNROLL
+            for (int v = 0; v < kVectors; ++v) {
+              const Lanes<Scalar> target = place(panel, first + i, v);
+              acc[i][v] = load_lanes<V>(target.data, target.count) + acc[i][v];
+            }
+          }
+        }
         TIMELOOM_UNROLL
         for (int i = 0; i < kHeight; ++i) {
           TIMELOOM_UNROLL
           for (int v = 0; v < kVectors; ++v) {
             if (last) {
               const Lanes<Scalar> target = place(panel, first + i, v);
-              const V before = fresh ? V::zero() : load_lanes<V>(target.data, target.count);
-              store_lanes(before + acc[i][v], target.data, target.count);
+              store_lanes(acc[i][v], target.data, target.count);
             } else {
               acc[i][v].store(scratch + (first + i) * kWidth + v * V::kLanes);
             }
