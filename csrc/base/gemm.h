@@ -13,6 +13,11 @@ constexpr index kGemmRows = 256;
 constexpr index kGemmBlock = 128;  // depth
 constexpr index kGatheredBlock = kGemmRows * (kGemmBlock + 16);
 
+/// Rows of a chunk whose right operand stays in a cache while all columns of the left one pass by a panel of
+/// weight gradients: 128 of them in L1, or with vectors of 64 bytes as a rule a whole chunk, 128 KB in L2,
+/// which such processors read fast enough (CONTRIBUTING.md).
+constexpr index outer_block(index vector_bytes) { return vector_bytes < 64 ? 128 : kChunkRows; }
+
 /// outputs = left right + bias. Each element is one chain of fma in ascending k that starts from the bias.
 template <typename Scalar>
 struct Gemm {
@@ -34,7 +39,7 @@ struct GemmOuter {
   MatrixView<Scalar> outputs;      // [M, N], overwritten
   Scalar* packed;                  // workspace [ceil(N / 4L)][min(K, 512)][4L]
   Scalar* gathered;                // workspace [min(K, 512)][row distance of M]
-  Scalar* scratch;                 // workspace [threads][M][4L]
+  Scalar* scratch;                 // workspace [threads][M][4L]; null where a chunk is one block
 };
 
 }  // namespace timeloom

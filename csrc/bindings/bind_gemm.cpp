@@ -44,7 +44,7 @@ py::array multiply_outer(const Kernels<Scalar>& kernels, const py::array& a, con
   if (rows == 0 || cols == 0 || depth == 0) return outputs;
   const double work = matmul_work(rows, cols, depth);
   const Crew crew = checked_crew(requested, work);
-  const OuterSizes needed = outer_sizes(rows, cols, depth, kernels.lanes, crew.threads);
+  const OuterSizes needed = outer_sizes(rows, cols, depth, kernels.lanes, sizeof(Scalar), crew.threads);
   const Workspace packed = workspace_of<Scalar>(needed.packed);
   const Workspace gathered = workspace_of<Scalar>(needed.gathered);
   const Workspace scratch = workspace_of<Scalar>(needed.scratch);

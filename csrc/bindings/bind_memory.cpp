@@ -174,7 +174,7 @@ std::vector<Part> matmul_memory(index rows, index depth, index cols, const std::
       parts.add("gathered rows", gathered_size(rows, depth, sizeof(Scalar), threads));
       return parts.list;
     }
-    const OuterSizes needed = outer_sizes(rows, cols, depth, lanes, threads);
+    const OuterSizes needed = outer_sizes(rows, cols, depth, lanes, sizeof(Scalar), threads);
     parts.add("packed weights", needed.packed);
     parts.add("gathered rows", needed.gathered);
     parts.add("scratch", needed.scratch);

@@ -37,9 +37,11 @@ struct OuterSizes {
   index scratch;
 };
 
-inline OuterSizes outer_sizes(index rows, index cols, index depth, index lanes, int threads) {
-  return {packed_size(std::min(depth, kChunkRows), cols, lanes), std::min(depth, kChunkRows) * (rows + 32),
-          threads * rows * 4 * lanes};
+inline OuterSizes outer_sizes(index rows, index cols, index depth, index lanes, std::size_t element_bytes,
+                              int threads) {
+  const index chunk = std::min(depth, kChunkRows);
+  const bool in_blocks = chunk > outer_block(lanes * static_cast<index>(element_bytes));
+  return {packed_size(chunk, cols, lanes), chunk * (rows + 32), in_blocks ? threads * rows * 4 * lanes : 0};
 }
 
 }  // namespace timeloom

@@ -176,7 +176,7 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
   const index packed_rows = rows < kChunkRows ? rows : kChunkRows;
   const int parts = worker.count == 1 ? 1 : kOuterParts * worker.count;
   const index distance = row_distance<Scalar>(call.left.cols);
-  Scalar* scratch = call.scratch + worker.thread * call.left.cols * kColumns;
+  Scalar* scratch = call.scratch ? call.scratch + worker.thread * call.left.cols * kColumns : nullptr;
   for (index begin = 0; begin < rows; begin += kChunkRows) {
     const index count = rows - begin < kChunkRows ? rows - begin : kChunkRows;
     for_items(parts, worker, {}, [&](index part) {

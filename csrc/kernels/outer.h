@@ -8,11 +8,6 @@
 
 #include "kernels/tile.h"
 
-/// Rows of the right operand that stay in a cache while all columns of the left one pass: in L1, or with
-/// vectors of 64 bytes a whole chunk in L2, which such processors read as fast as a tile asks for it.
-template <class V>
-constexpr index kOuterBlock = V::kLanes * sizeof(typename V::scalar) < 64 ? 128 : 2 * kChunkRows;
-
 /// One vector of a result, of which the first `count` lanes exist.
 template <class Scalar>
 struct Lanes {
@@ -22,16 +17,18 @@ struct Lanes {
 
 /// result(column, v) += (= if it is `fresh`) sum over k < count of left[k * left_stride + column] *
 /// right[panel][k * right_stride + v * L], for the worker's share of all (panel, column). `place(panel,
-/// column, v)` says where in the result a vector lies. scratch: [columns][kVectors * L], the worker's own.
+/// column, v)` says where in the result a vector lies. scratch: [columns][kVectors * L], the worker's own,
+/// for chunks of several blocks.
 template <int kVectors, class V, class Place, class Scalar = typename V::scalar>
 void outer_product(const Scalar* left, index left_stride, index columns, const Scalar* right,
                    index right_panel, index right_stride, index panels, index count, bool fresh,
                    Scalar* scratch, const Worker& worker, Place&& place) noexcept {
   constexpr int kRows = tile_rows<V>(kVectors);
   constexpr index kWidth = kVectors * V::kLanes;
+  constexpr index kBlock = outer_block(V::kLanes * sizeof(Scalar));
   for_lines(panels, columns, worker, [&](index panel, Share of_panel) {
-    for (index from = 0; from == 0 || from < count; from += kOuterBlock<V>) {  // of no row, a result of zero
-      const index block = count - from < kOuterBlock<V> ? count - from : kOuterBlock<V>;
+    for (index from = 0; from == 0 || from < count; from += kBlock) {  // of no row, a result of zero
+      const index block = count - from < kBlock ? count - from : kBlock;
       const bool last = from + block == count;
       for_row_tiles<kRows>(of_panel.end - of_panel.begin, [&](auto constant, index tile) {
         constexpr int kHeight = decltype(constant)::value;
@@ -51,7 +48,7 @@ void outer_product(const Scalar* left, index left_stride, index columns, const S
                                               block);
         if (last && !fresh) {
           // All of them before anything is stored: where rows of the result lie a multiple of 4096 bytes
-          // apart a load would wait for every store right before it.
+          // apart, a load would wait for the stores right before it.
           TIMELOOM_UNROLL
           for (int i = 0; i < kHeight; ++i) {
             TIMELOOM_UNROLL

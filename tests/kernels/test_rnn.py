@@ -29,10 +29,10 @@ SIZES = [
     (BATCHES[(u + t) % 3], TIMESTEPS[t], FEATURES[(u + 2 * t) % 3], UNITS[u])
     for u, t in product(range(len(UNITS)), range(len(TIMESTEPS)))
 ]
-# Weight gradients are summed in chunks of about 512 rows: several of them, equal or not.
-# From 16 rows on they are two strands, summed on their own.
+# Weight gradients are summed in chunks of about 512 rows: several of them, equal or not, and one that is
+# longer. From 16 rows on they are two strands, summed on their own.
 CHUNKED_SIZES = [
-    *[(8, 128, 3, 9), (3, 270, 5, 8), (1, 801, 1, 3), (600, 2, 4, 17)],
+    *[(8, 128, 3, 9), (3, 270, 5, 8), (1, 801, 1, 3), (600, 2, 4, 17), (5, 120, 2, 9)],
     *[(37, 30, 2, 70), (17, 20, 3, 9), (40, 40, 5, 33)],
 ]
 # Panels of columns backward whose last one has three vectors of units and of features, however wide they are;
@@ -87,7 +87,9 @@ def test_every_tail(cell, isa, dtype, place):
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("cell", CELLS)
 def test_several_chunks_and_tiles_of_three_vectors(cell, isa, dtype, size):
-    # As for options: BLAS errs little with seed 0 at 801 steps if it has AVX-512, and with 1 at 341 units.
+    # Drawn as options are: with seed 0 (801 steps, a BLAS that uses AVX-512) and 1 (341 units) the reference
+    # in float32 happens to be so exact that 8 times its error is too strict. OpenBLAS's kernels of Haswell,
+    # SkylakeX, Sandybridge and Nehalem all leave a fifth to spare with 2.
     check(Case(cell, *size, seed=2), isa, dtype)
 
 
