@@ -128,9 +128,9 @@ def memory_estimate(
         have gradients for each half of a batch of 16 rows and more, s G U (F + U) more, and two threads a
         chunk each of 256 to 512 rows. The pool of the kernels rounds its blocks up: a model of a few
         megabytes on few timesteps may need a third more than this formula says, which what is returned here
-        counts. A prediction keeps nothing: s (P + K) + batch + the largest of (inputs + outputs) of a layer.
-        Where the directions of a Bidirectional layer can run at once, the workspace of both is counted; they
-        need less if no second thread is free.
+        counts. A prediction keeps nothing: s (P + K) + batch + the largest of (inputs + outputs) of a layer,
+        and up to 512 s (A U + F) to work in. Where the directions of a Bidirectional layer can run at once,
+        the workspace of both is counted; they need less if no second thread is free.
 
     Args:
         model: A built Sequential, or one with an Input; compiled or not (then without loss and optimizer).
