@@ -14,9 +14,9 @@ constexpr index kGemmBlock = 128;  // depth
 constexpr index kGatheredBlock = kGemmRows * (kGemmBlock + 16);
 
 /// Rows of a chunk whose right operand stays in a cache while all columns of the left one pass by a panel of
-/// weight gradients: 128 of them in L1, or with vectors of 64 bytes as a rule a whole chunk, 128 KB in L2,
-/// which such processors read fast enough (CONTRIBUTING.md).
-constexpr index outer_block(index vector_bytes) { return vector_bytes < 64 ? 128 : kChunkRows; }
+/// weight gradients: 128 of them in L1, or with vectors of 64 bytes up to 256 KB in L2, which such processors
+/// read fast enough (CONTRIBUTING.md): any chunk but those of many hundred rows a timestep.
+constexpr index outer_block(index vector_bytes) { return vector_bytes < 64 ? 128 : 2 * kChunkRows; }
 
 /// outputs = left right + bias. Each element is one chain of fma in ascending k that starts from the bias.
 template <typename Scalar>

@@ -29,10 +29,11 @@ SIZES = [
     (BATCHES[(u + t) % 3], TIMESTEPS[t], FEATURES[(u + 2 * t) % 3], UNITS[u])
     for u, t in product(range(len(UNITS)), range(len(TIMESTEPS)))
 ]
-# Weight gradients are summed in chunks of about 512 rows: several of them, equal or not, and one that is
-# longer. From 16 rows on they are two strands, summed on their own.
+# Weight gradients are summed in chunks of about 512 rows: several of them, equal or not, one that is longer,
+# and some of so many rows that they are summed in blocks. From 16 rows on they are two strands, summed on
+# their own.
 CHUNKED_SIZES = [
-    *[(8, 128, 3, 9), (3, 270, 5, 8), (1, 801, 1, 3), (600, 2, 4, 17), (5, 120, 2, 9)],
+    *[(8, 128, 3, 9), (3, 270, 5, 8), (1, 801, 1, 3), (600, 2, 4, 17), (5, 120, 2, 9), (2100, 2, 3, 17)],
     *[(37, 30, 2, 70), (17, 20, 3, 9), (40, 40, 5, 33)],
 ]
 # Panels of columns backward whose last one has three vectors of units and of features, however wide they are;

@@ -171,6 +171,18 @@ def test_formula_of_the_documentation_is_near_the_estimate(
     assert peak == pytest.approx(estimate.peak, rel=0.1)
 
 
+@pytest.mark.parametrize("units", [(128, 96), (512, 512)])
+def test_formula_of_a_prediction_holds(units):
+    features, batch, timesteps = 64, 32, 100
+    model = Sequential([Input((None, features)), LSTM(units[0], return_sequences=True), LSTM(units[1])])
+    products = 4 * 4 * sum(u * (f + u) for f, u in zip((features, units[0]), units, strict=True))
+    first = 4 * batch * timesteps * units[0]  # what leaves the first layer is the most there is
+    least = 4 * model.count_params() + products + 4 * batch * timesteps * features + first
+    most = least + 4 * 512 * max(4 * units[0] + features, 4 * units[1] + units[0])
+    peak = timeloom.memory_estimate(model, batch, timesteps, training=False).peak
+    assert least <= peak <= 1.1 * most
+
+
 def test_text_names_every_part():
     model = Sequential([LSTM(4, input_shape=(5, 3), name="memory_of_it")], name="small")
     text = str(timeloom.memory_estimate(model, 2))

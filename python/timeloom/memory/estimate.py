@@ -111,26 +111,27 @@ def memory_estimate(
     `timeloom.backend.set_num_threads`. A test holds it within 10 % of what is measured.
 
     Equations:
-        For a model of recurrent layers, in bytes: s the size of an element (4 for float32), P all weights, K
-        those without biases, S slots of the optimizer (Adam 2, RMSprop 1, SGD 0), B batch, T timesteps, F
-        features, U units and G gates of a layer:
+        For a model of recurrent layers, in bytes: s the size of an element (4 for float32), P all weights, M
+        those of matrix products (all but biases), S slots of the optimizer (Adam 2, RMSprop 1, SGD 0), B
+        batch, T timesteps, F features, U units and G gates of a layer:
 
-        peak = s P (2 + S) + 2 s K + batch + sum over layers of k s B T U + the largest of (d + w) of a layer
-        w = 512 s (A U + F + U)
+        peak = s P (2 + S) + 2 s M + batch + sum over layers of k s B T U + the largest of (d + w) of a layer
+        w = r s (A U + F + U)
 
         k is 6 for LSTM, 5 for GRU, 1 for SimpleRNN: outputs (also where only the last one is returned),
-        gates, cell states; that is 24, 20 and 4 bytes in float32. U counts as a multiple of a vector. K are
+        gates, cell states; that is 24, 20 and 4 bytes in float32. U counts as a multiple of a vector. M are
         packed twice, for forward and for backward, until the optimizer changes them. d are the gradients of
         its outputs, s B T U, if they are returned at every timestep, and of its inputs, s B T F, unless they
-        are the batch. w is a chunk of about 512 rows (up to 767 where B T is less than two chunks): gradients
-        of the sums, A of them (LSTM and GRU 4, GRU with reset_after=False 3, SimpleRNN 1) a unit, and the
-        inputs and states that they are multiplied by. It does not grow with B and T. Weights of up to 512 KB
-        have gradients for each half of a batch of 16 rows and more, s G U (F + U) more, and two threads a
-        chunk each of 256 to 512 rows. The pool of the kernels rounds its blocks up: a model of a few
-        megabytes on few timesteps may need a third more than this formula says, which what is returned here
-        counts. A prediction keeps nothing: s (P + K) + batch + the largest of (inputs + outputs) of a layer,
-        and up to 512 s (A U + F) to work in. Where the directions of a Bidirectional layer can run at once,
-        the workspace of both is counted; they need less if no second thread is free.
+        are the batch. w is a chunk of r rows: gradients of the sums, A of them (LSTM and GRU 4, GRU with
+        reset_after=False 3, SimpleRNN 1) a unit, and the inputs and states that they are multiplied by. r is
+        about 512, in whole timesteps (up to 767 where B T is less than two chunks), at least B and at most B
+        T: w does not grow with T. Weights of up to 512 KB have gradients for each half of a batch of 16 rows
+        and more, s G U (F + U) more, and chunks of 512 KB / (s A U) rows, between 256 and 512, in each half;
+        one thread works on one of them at a time, more on both. The pool of the kernels rounds its blocks up:
+        a model of a few megabytes on few timesteps may need a third more than this formula says, which what
+        is returned here counts. A prediction keeps nothing: s (P + M) + batch + the largest of (inputs +
+        outputs) of a layer, and up to 512 s (A U + F) to work in. Where the directions of a Bidirectional
+        layer can run at once, the workspace of both is counted; they need less if no second thread is free.
 
     Args:
         model: A built Sequential, or one with an Input; compiled or not (then without loss and optimizer).
