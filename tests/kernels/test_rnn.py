@@ -90,7 +90,7 @@ def test_every_tail(cell, isa, dtype, place):
 def test_several_chunks_and_tiles_of_three_vectors(cell, isa, dtype, size):
     # Drawn as options are: with seed 0 (801 steps, a BLAS that uses AVX-512) and 1 (341 units) the reference
     # in float32 happens to be so exact that 8 times its error is too strict. OpenBLAS's kernels of Haswell,
-    # SkylakeX, Sandybridge and Nehalem all leave a fifth to spare with 2.
+    # SkylakeX, Sandybridge and Nehalem all leave a sixth to spare with 2.
     check(Case(cell, *size, seed=2), isa, dtype)
 
 
