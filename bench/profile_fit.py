@@ -30,7 +30,7 @@ import numpy as np
 
 import timeloom
 from timeloom import _core
-from timeloom.autograd import GradientTape
+from timeloom.autograd import GradientTape, tape
 from timeloom.autograd.recording import Session
 from timeloom.layers import LSTM, RNN, Dense, Dropout, Embedding, Layer
 from timeloom.losses import Loss, LossFunctionWrapper
@@ -133,16 +133,23 @@ class StackClock:
         ):
             for name in names:
                 self.watch(owner, name, part)
-        for name in ("append", "append_many"):
-            self.replace(Session, name, self._recording(getattr(Session, name)))
+        self.replace(tape, "Session", self._session())
         self.replace(trainer, "Batches", self._batches())
         self._since = time.perf_counter()
 
-    def _recording(self, append: Any) -> Any:
-        def appended(session: Any, outputs: Any, keys: Any, backward: Any) -> Any:
-            return append(session, outputs, keys, self.watched(backward, self._stack[-1]))
+    def _session(self) -> Any:
+        clock = self
 
-        return appended
+        class TimedSession(Session):
+            """Times the way back of what it records with the part that recorded it."""
+
+            def append(self, output: Any, keys: Any, backward: Any) -> Any:
+                return super().append(output, keys, clock.watched(backward, clock._stack[-1]))
+
+            def append_many(self, outputs: Any, keys: Any, backward: Any) -> Any:
+                return super().append_many(outputs, keys, clock.watched(backward, clock._stack[-1]))
+
+        return TimedSession
 
     def _batches(self) -> Any:
         clock = self

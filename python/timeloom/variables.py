@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from timeloom import backend
-from timeloom.autograd.recording import Array, Session, numeric, thread
+from timeloom.autograd.recording import Array, VariableOperand, numeric
 from timeloom.autograd.traced import ArrayOperators
 
 
-class Variable(ArrayOperators):
+class Variable(ArrayOperators, VariableOperand):
     """An array that a model learns, or carries from call to call.
 
     A Variable owns its memory. It changes only by ``assign``, ``assign_add``, ``assign_sub`` and optimizers,
@@ -48,8 +48,6 @@ class Variable(ArrayOperators):
     __slots__ = (
         "__weakref__",
         "_packed",
-        "_trainable",
-        "_version",
         "constraint",
         "name",
         "path",
@@ -140,15 +138,6 @@ class Variable(ArrayOperators):
         held, self._packed = self._packed, packed
         if held is not None:
             held.close()
-
-    def _key_in(self, session: Session | None) -> int:
-        return -1 if session is None else session.variable_key(self)
-
-    def _is_recorded(self) -> bool:
-        session = thread.session
-        if session is None:
-            return False
-        return self._trainable or session.variables.get(id(self), -1) >= 0
 
     def _refuse_in_place(self, _other: Any) -> NoReturn:
         raise TypeError(

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from timeloom.autograd.gradients import walk_backward
-from timeloom.autograd.recording import CONSTANT, Array, Operand, Session, _is_frozen, numeric, thread
+from timeloom.autograd.gradients import arrays_of, walk_backward
+from timeloom.autograd.recording import CONSTANT, Array, Operand, Session, is_frozen, numeric, thread
 from timeloom.autograd.traced import TracedArray
 
 _UNCONNECTED = ("error", "none", "zero")
@@ -84,12 +84,7 @@ class GradientTape:
         self._span = (self._span[0], len(session.records))
         session.depth -= 1
         if session.depth == 0:
-            session.recording = False
-            # Traced arrays outlive the tape and hold the session: leave them nothing that costs memory.
-            session.records = []
-            session.versions = {}
-            session.variables = {}
-            session.adopted = {}
+            session.close()
             if thread.session is session:
                 thread.session = None
 
@@ -132,7 +127,7 @@ class GradientTape:
             session.watch_variable(tensor)  # type: ignore[arg-type]
             return tensor
         array = np.asarray(tensor)
-        return TracedArray(array if _is_frozen(array) else array.copy(), session, session.leaf())
+        return TracedArray(array if is_frozen(array) else array.copy(), session, session.leaf())
 
     def _adopt(self, array: Array) -> Array:
         """Take over an array that nobody changes before the gradient is taken; it is not copied."""
@@ -168,7 +163,9 @@ class GradientTape:
             RuntimeError: the records are used up, or a Variable changed after it was recorded.
             NotImplementedError: another tape is recording (gradients of gradients are not implemented).
         """
-        mode = _unconnected_mode(unconnected_gradients)
+        mode: Any = unconnected_gradients
+        if mode not in _UNCONNECTED:
+            mode = _unconnected_mode(mode)
         if self._records is None:
             raise RuntimeError(
                 "gradient: expected the first call on this tape, got another; "
@@ -182,7 +179,10 @@ class GradientTape:
                 "gradient: taking a gradient while another GradientTape is recording is not implemented; "
                 "leave the other with block first"
             )
-        targets = self._targets(target, output_gradients)
+        if isinstance(target, (list, tuple)):
+            seeded = self._targets(target, output_gradients)
+        else:
+            seeded = [self._target(target, output_gradients)]
         flat = sources if (is_flat := _is_flat(sources)) else _flatten(sources, [])
         variables: dict[int, int] = self._variables
         keys: list[int | None] = []
@@ -192,8 +192,9 @@ class GradientTape:
         if self._recording and not self._persistent:
             self._stop()
         span = (self._span[0], len(self._records) if self._recording else self._span[1])
+        targets = [(key, seed) for key, seed in seeded if key is not None]
         known = [key for key in keys if key is not None]
-        found: dict[int, Any] = dict.fromkeys(known)
+        found: dict[int, Any] = {}
         if targets and known:
             # If nobody else walks over the records, and no refusal can follow after which the call is made
             # again, what one keeps is free for those below it.
@@ -204,46 +205,41 @@ class GradientTape:
                 self._used, self._records = True, None
             found, touched = walk_backward(records, span, targets, known, release)
             self._check_versions(touched, known)
-        results = _finish(flat, keys, found, mode, [seed for _, seed in targets])
+        results = arrays_of(flat, keys, found, targets, mode)
         if not self._persistent:
             self._used = True
             self._records = self._versions = self._variables = self._session = None
         return results if is_flat else _rebuild(sources, iter(results))
 
-    def _targets(self, target: Any, output_gradients: Any) -> list[tuple[int, Array]]:
-        many = isinstance(target, (list, tuple))
-        targets = list(target) if many else [target]
-        if output_gradients is None:
-            seeds = [None] * len(targets)
-        else:
-            seeds = list(output_gradients) if many else [output_gradients]
+    def _targets(self, targets: Sequence[Any], output_gradients: Any) -> list[tuple[int | None, Array]]:
+        seeds = [None] * len(targets) if output_gradients is None else list(output_gradients)
         if len(seeds) != len(targets):
             raise ValueError(
                 f"output_gradients: expected one for each of {len(targets)} targets, got {len(seeds)}"
             )
-        found = []
-        for item, seed in zip(targets, seeds, strict=True):
-            if not isinstance(item, Operand):
-                raise TypeError(
-                    f"target: expected a traced array that this tape recorded, got {type(item).__name__}: "
-                    "nothing it was computed from is a trainable Variable or a handle returned by watch()"
+        return list(map(self._target, targets, seeds))
+
+    def _target(self, target: Any, seed: Any) -> tuple[int | None, Array]:
+        """The key of a target, None for a Variable that was not used, and the gradient to begin with."""
+        if not isinstance(target, Operand):
+            raise TypeError(
+                f"target: expected a traced array that this tape recorded, got {type(target).__name__}: "
+                "nothing it was computed from is a trainable Variable or a handle returned by watch()"
+            )
+        key = self._source_key(target, "target")
+        value = target._value
+        if seed is None:
+            seed = np.empty(value.shape, value.dtype)
+            seed.fill(1)
+        else:
+            # Not copied: gradients are never written to before they are added up in memory of their own.
+            if type(seed) is not np.ndarray or seed.dtype is not value.dtype:
+                seed = numeric("output_gradients", seed).astype(value.dtype, copy=False)
+            if seed.shape != value.shape:
+                raise ValueError(
+                    f"output_gradients: expected the shape of the target, {value.shape}, got {seed.shape}"
                 )
-            key = self._source_key(item, "target")
-            value = item._value
-            if seed is None:
-                seed = np.empty(value.shape, value.dtype)
-                seed.fill(1)
-            else:
-                # Not copied: gradients are never written to before they are added up in memory of their own.
-                if type(seed) is not np.ndarray or seed.dtype is not value.dtype:
-                    seed = numeric("output_gradients", seed).astype(value.dtype, copy=False)
-                if seed.shape != value.shape:
-                    raise ValueError(
-                        f"output_gradients: expected the shape of the target, {value.shape}, got {seed.shape}"
-                    )
-            if key is not None:
-                found.append((key, seed))
-        return found
+        return key, seed
 
     def _source_key(self, source: Any, name: str = "sources") -> int | None:
         if isinstance(source, TracedArray):
@@ -269,8 +265,6 @@ class GradientTape:
 
 
 def _unconnected_mode(mode: Any) -> str:
-    if mode in _UNCONNECTED:
-        return str(mode)
     name = str(getattr(mode, "value", mode)).lower()
     if name not in _UNCONNECTED:
         raise ValueError(f'unconnected_gradients: expected "error", "none" or "zero", got {mode!r}')
@@ -305,41 +299,3 @@ def _rebuild(sources: Any, results: Any) -> Any:
     if isinstance(sources, dict):
         return {name: _rebuild(item, results) for name, item in sources.items()}
     return next(results)
-
-
-def _finish(
-    sources: Sequence[Any],
-    keys: Sequence[int | None],
-    found: dict[int, Any],
-    mode: str,
-    seeds: Sequence[Array],
-) -> list[Array | None]:
-    """Give every source an array of its own: C-contiguous, writable, shared with nothing."""
-    taken = set(map(id, seeds))
-    results: list[Array | None] = []
-    for source, key in zip(sources, keys, strict=True):
-        gradient = None if key is None else found[key]
-        dtype = source._value.dtype
-        if gradient is None:
-            results.append(_unconnected(source, len(results), mode))
-            continue
-        if type(gradient) is not np.ndarray or gradient.dtype is not dtype:
-            gradient = np.asarray(gradient, dtype=dtype)
-        if isinstance(gradient.base, np.ndarray) or not gradient.flags.carray or id(gradient) in taken:
-            gradient = np.array(gradient, order="C")
-        taken.add(id(gradient))
-        results.append(gradient)
-    return results
-
-
-def _unconnected(source: Any, number: int, mode: str) -> Array | None:
-    """The gradient of a source that no target depends on."""
-    if mode == "error":
-        name = getattr(source, "name", None)
-        raise ValueError(
-            f"sources: expected the target to depend on all, got source {number} with no effect"
-            + (f" (Variable {name!r})" if name else "")
-            + ': pass unconnected_gradients="none" or "zero" to allow it'
-        )
-    value = source._value
-    return np.zeros(value.shape, dtype=value.dtype) if mode == "zero" else None

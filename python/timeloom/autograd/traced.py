@@ -9,7 +9,7 @@ import numpy as np
 
 from timeloom.autograd import reductions, selection, shapes
 from timeloom.autograd.functions import call_function
-from timeloom.autograd.recording import Array, Operand, Session, refusal
+from timeloom.autograd.recording import Array, Operand, TracedOperand, refusal
 from timeloom.autograd.ufuncs import OTHERS, RULES, astype, binary, call_ufunc, unary
 
 _ADD, _SUBTRACT, _MULTIPLY, _DIVIDE = RULES[np.add], RULES[np.subtract], RULES[np.multiply], RULES[np.divide]
@@ -296,7 +296,7 @@ class ArrayOperators(Operand):
         return format(self._value, spec)
 
 
-class TracedArray(ArrayOperators):
+class TracedArray(ArrayOperators, TracedOperand):
     """An array computed while a GradientTape records.
 
     It computes as an ndarray does: operators, indexing, the methods below and the NumPy functions that have a
@@ -319,26 +319,7 @@ class TracedArray(ArrayOperators):
         array([2., 4.])
     """
 
-    __slots__ = ("_key", "_session")
-
-    def __init__(self, value: Array, session: Session, key: int) -> None:
-        self._value = value
-        self._session = session
-        self._key = key
-
-    def _key_in(self, session: Session | None) -> int:
-        own = self._session
-        if own is session:
-            return self._key
-        if own.recording:
-            raise RuntimeError(
-                "a traced array belongs to the thread whose tape records it: "
-                "call .numpy() to use its values in another"
-            )
-        return -1
-
-    def _is_recorded(self) -> bool:
-        return self._session.recording
+    __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(np.ndarray, name):

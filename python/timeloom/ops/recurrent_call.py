@@ -160,12 +160,12 @@ class _WayBack(Paired):
     before: _WayBack | None
 
     def __init__(self, cache: Any, operands: int, before: _WayBack | None = None) -> None:
-        super().__init__(before)
+        self.before = before
         self.cache = cache
         self.operands = operands
 
     def __call__(self, needs: Sequence[bool], *gradients: Any) -> Sequence[Any]:
-        return self._of_operands(_core.rnn_backward(*self._arguments(needs, gradients)))
+        return self._of_operands(_core.rnn_backward(self.cache, gradients[0], gradients[1:], needs[0], True))
 
     def with_before(
         self,
@@ -185,8 +185,8 @@ class _WayBack(Paired):
         return self.cache, gradients[0], gradients[1:], needs[0], True
 
     def _of_operands(self, found: Any) -> tuple[Any, ...]:
-        *gradients, d_initial = found
-        return (*gradients, *d_initial[: self.operands - len(gradients)])
+        # Of inputs, kernel, recurrent kernel and bias, and of as many initial states as were given.
+        return found[:4] if self.operands == 4 else (*found[:4], *found[4][: self.operands - 4])
 
 
 def _options(
