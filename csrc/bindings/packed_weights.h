@@ -1,6 +1,6 @@
 // The weights of a cell as the kernels read them, kept from call to call. Belongs here: which forms there are
 // and when they hold. Does not: how they are packed (kernels/rnn_panels.h), when weights change
-// (ops/weights.py).
+// (ops/weights.pyx).
 #pragma once
 
 #include <memory>

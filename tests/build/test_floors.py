@@ -125,12 +125,21 @@ TOP = {"__init__", "examples"}
 CORE_CALLERS = {"ops", "optimizers", "backend", "memory", "__init__"}
 RAGGED_CALLERS = {"data"}
 
-PYTHON_SOURCES = sorted(PACKAGE.rglob("*.py"))
+PYTHON_SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".pyx"})
+CYTHON_IMPORT = re.compile(r"^ *(from [\w.]+ c?import .*|c?import .*)", re.MULTILINE)
 
 
 def unit_of(path: Path) -> str:
     """The module or folder directly below the package that a source belongs to."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def parsed(path: Path) -> ast.Module:
+    """A source; of a Cython source what it imports."""
+    text = path.read_text()
+    if path.suffix == ".pyx":
+        text = "\n".join(CYTHON_IMPORT.findall(text)).replace("cimport ", "import ")
+    return ast.parse(text)
 
 
 def executed_nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -148,7 +157,7 @@ def imported_modules(path: Path) -> list[str]:
     """Full dotted names that a source imports, also inside functions."""
     package = ("timeloom", *path.relative_to(PACKAGE).parts[:-1])
     names = []
-    for node in executed_nodes(ast.parse(path.read_text())):
+    for node in executed_nodes(parsed(path)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -180,7 +189,9 @@ def test_python_source_needs_only_numpy_when_imported(path: Path) -> None:
     allowed = set(sys.stdlib_module_names) | {"numpy", "timeloom"}
     if path.parent.name == "examples" and path.stem.endswith("_pytorch"):
         allowed |= {"torch"}
-    for node in ast.parse(path.read_text()).body:
+    if path.suffix == ".pyx":
+        allowed |= {"cpython", "libc"}  # Cython's own declarations
+    for node in parsed(path).body:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 assert alias.name.split(".")[0] in allowed, f"{alias.name} is imported at module level"

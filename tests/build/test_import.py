@@ -50,5 +50,12 @@ def test_installed_files_are_the_package_and_nothing_else() -> None:
         f"timeloom-{timeloom.__version__}.dist-info",
     }
     assert not [name for name in names if name.endswith((".pyx", ".pxd", ".cpp", ".h", ".cxx"))]
-    for module in ("_core", "autograd/gradients", "autograd/recording", "data/_ragged"):
+    for module in (
+        "_core",
+        "autograd/gradients",
+        "autograd/recording",
+        "data/_ragged",
+        "ops/recurrent_call",
+        "ops/weights",
+    ):
         assert sum(name.startswith(f"timeloom/{module}.") and name.endswith(".so") for name in names) == 1

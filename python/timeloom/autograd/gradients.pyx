@@ -4,11 +4,9 @@
 Compiled, as recording is; its types are in gradients.pyi.
 """
 
-from timeloom.autograd.recording cimport Operand
+from timeloom.autograd.recording cimport Operand, Paired
 
 import numpy as np
-
-from timeloom.autograd.recording import Paired
 
 cdef object ndarray = np.ndarray
 
@@ -134,7 +132,7 @@ cdef tuple taken_along(list path, backward, Gradients gradients, set needed, set
     if not path or not isinstance(backward, Paired):
         return None
     cdef tuple record = path[-1]
-    if record[3] is not backward.before:
+    if record[3] is not (<Paired>backward).before:
         return None
     cdef list d_outputs = gradients.take(record[0], record[1], wanted)
     if d_outputs is None:

@@ -1,4 +1,8 @@
-# Fields of the classes in recording.pyx, for it and for gradients.pyx.
+# Fields of the classes in recording.pyx, for it and for the other modules that are compiled.
+
+
+cdef class Paired:
+    cdef public Paired before
 
 
 cdef class Session:

@@ -13,7 +13,6 @@ Record: TypeAlias = tuple[int, int, tuple[int, ...], Backward]
 CONSTANT: int
 
 class Paired:
-    __slots__ = ("before",)
     before: Paired | None
     def __init__(self, before: Paired | None = None) -> None: ...
     def __call__(self, needs: Sequence[bool], *gradients: Any) -> Sequence[Any]: ...

@@ -24,16 +24,14 @@ Array = np.ndarray  # of any dtype: see recording.pyi
 cdef object ndarray = np.ndarray
 
 
-class Paired:
+cdef class Paired:
     """A backward of several results that can run at once with that of the record right before its own.
 
     Args:
         before: That one; None: there is none to wait for.
     """
 
-    __slots__ = ("before",)
-
-    def __init__(self, before=None):
+    def __init__(self, Paired before=None):
         self.before = before
 
     def __call__(self, needs, *gradients):

@@ -6,9 +6,10 @@ The cells are listed in one place, the kernels: ``_core.rnn_cells()``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack, cast
+from typing import Any, Unpack
 
-from timeloom.ops.recurrent_call import OPTIONS, Options, Prepared, prepare, run, run_both
+from timeloom.ops.recurrent_call import call, run_both
+from timeloom.ops.recurrent_options import OPTIONS, Options
 
 _REQUIRED = frozenset(("cell", "inputs", "kernel", "recurrent_kernel"))
 _ARGUMENTS = _REQUIRED | {
@@ -110,20 +111,18 @@ def recurrent(
             "recurrent_dropout": recurrent_dropout,
             "zoneout": zoneout,
         }
-    return run(
-        prepare(
-            cell,
-            inputs,
-            kernel,
-            recurrent_kernel,
-            bias,
-            initial_state,
-            activation,
-            recurrent_activation,
-            return_sequences,
-            go_backwards,
-            options,
-        )
+    return call(
+        cell,
+        inputs,
+        kernel,
+        recurrent_kernel,
+        bias,
+        initial_state,
+        activation,
+        recurrent_activation,
+        return_sequences,
+        go_backwards,
+        options,
     )
 
 
@@ -161,13 +160,13 @@ def recurrent_pair(
         >>> one[0, :, 0], other[0, :, 0]
         (array([1., 3.]), array([2., 3.]))
     """
-    one, other = run_both(_prepared(first), _prepared(second))
+    one, other = run_both(_arguments(first), _arguments(second))
     return one, other
 
 
-def _prepared(call: Mapping[str, Any]) -> Prepared:
-    """Check a call given by name; options at their defaults are left out."""
-    arguments = dict(call)
+def _arguments(given_call: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``recurrent`` by name, the options that are not at their defaults in a dict of their own."""
+    arguments = dict(given_call)
     options: dict[str, Any] = {}
     for name, default in OPTIONS.items():
         given = arguments.pop(name, default)
@@ -177,7 +176,7 @@ def _prepared(call: Mapping[str, Any]) -> Prepared:
         for name in arguments.keys() - _ARGUMENTS:
             raise TypeError(f"{name}: expected a name of an argument of recurrent, got {name!r}")
         raise TypeError(f"{min(_REQUIRED - arguments.keys())}: expected a value, got none")
-    return prepare(**arguments, options=cast(Options, options))
+    return {**arguments, "options": options}
 
 
 def simple_rnn(
@@ -222,20 +221,18 @@ def simple_rnn(
         >>> y
         array([[2.]])
     """
-    return run(
-        prepare(
-            "simple_rnn",
-            inputs,
-            kernel,
-            recurrent_kernel,
-            bias,
-            initial_state,
-            activation,
-            None,
-            return_sequences,
-            go_backwards,
-            options,
-        )
+    return call(
+        "simple_rnn",
+        inputs,
+        kernel,
+        recurrent_kernel,
+        bias,
+        initial_state,
+        activation,
+        None,
+        return_sequences,
+        go_backwards,
+        options,
     )
 
 
@@ -287,20 +284,18 @@ def lstm(
         >>> c.round(3)
         array([[0.75]])
     """
-    return run(
-        prepare(
-            "lstm",
-            inputs,
-            kernel,
-            recurrent_kernel,
-            bias,
-            initial_state,
-            activation,
-            recurrent_activation,
-            return_sequences,
-            go_backwards,
-            options,
-        )
+    return call(
+        "lstm",
+        inputs,
+        kernel,
+        recurrent_kernel,
+        bias,
+        initial_state,
+        activation,
+        recurrent_activation,
+        return_sequences,
+        go_backwards,
+        options,
     )
 
 
@@ -355,18 +350,16 @@ def gru(
         >>> y
         array([[0.25]])
     """
-    return run(
-        prepare(
-            "gru" if reset_after else "gru_reset_before",
-            inputs,
-            kernel,
-            recurrent_kernel,
-            bias,
-            initial_state,
-            activation,
-            recurrent_activation,
-            return_sequences,
-            go_backwards,
-            options,
-        )
+    return call(
+        "gru" if reset_after else "gru_reset_before",
+        inputs,
+        kernel,
+        recurrent_kernel,
+        bias,
+        initial_state,
+        activation,
+        recurrent_activation,
+        return_sequences,
+        go_backwards,
+        options,
     )
