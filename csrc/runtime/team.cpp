@@ -9,6 +9,7 @@
 
 #include "runtime/denormals.h"
 #include "runtime/parallel.h"
+#include "runtime/waiting.h"
 
 #ifndef _WIN32
 #include <pthread.h>
@@ -19,33 +20,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kSpins = 250;                            // some ten microseconds with the pause, of 30 to 45 ns
-constexpr int kBriefly = 100;                          // of them
-constexpr int kYields = 200;                           // then as long in which others may have the core
-constexpr auto kNap = std::chrono::microseconds(50);   // then a free core may fetch whom we wait for
-constexpr auto kAlert = std::chrono::milliseconds(4);  // a helper stays awake so long after a call
-constexpr int kItemBits = 28;                          // of a cursor, below the phase
-
-/// One who waits, the more politely the longer it takes.
-class Waiting {
- public:
-  void once() {
-    if (turns_ < kSpins) {
-      pause_briefly();
-    } else if (turns_ < kSpins + kYields) {
-      std::this_thread::yield();
-    } else {
-      std::this_thread::sleep_for(kNap);
-      return;
-    }
-    ++turns_;
-  }
-  int turns() const { return turns_; }
-  void skip_pauses() { turns_ = kSpins; }
-
- private:
-  int turns_ = 0;
-};
+constexpr int kBriefly = 100;                                 // of the turns before others may have the core
+constexpr auto kAlert = std::chrono::milliseconds(4);         // a helper stays awake so long after a call,
+constexpr auto kBriefAlert = std::chrono::microseconds(300);  // and so long after a brief one
+constexpr auto kBurstGap = std::chrono::microseconds(100);    // from one call of a burst to the next
+constexpr int kBurst = 32;                                    // calls of it before a helper is woken
+constexpr int kItemBits = 28;                                 // of a cursor, below the phase
 
 /// The roll of an epoch: epoch, closed, joined.
 constexpr int kJoinedBits = 16;
@@ -74,8 +54,8 @@ class WithoutSignals {
 }  // namespace
 
 struct alignas(64) Team::Helper {
-  int number;                // 1 and up; the caller is 0
-  Clock::time_point helped;  // when it did so last
+  int number;                     // 1 and up; the caller is 0
+  Clock::time_point awake_until;  // without another call
   std::mutex mutex;
   std::condition_variable woken;
   std::atomic<bool> parked{false};
@@ -132,7 +112,7 @@ int Team::hire(int helpers) {
     try {
       auto helper = std::make_unique<Helper>();
       helper->number = static_cast<int>(helpers_.size()) + 1;
-      helper->helped = Clock::now();
+      helper->awake_until = Clock::now() + kAlert;
       helpers_.reserve(helpers_.size() + 1);
       std::thread started(&Team::help, this, std::ref(*helper), epoch_.load());
 #ifdef __linux__
@@ -157,6 +137,7 @@ void Team::open(const Crew& crew, bool together, Task task, void* context, int e
   shares_.store(crew.share_count(), std::memory_order_relaxed);
   together_.store(together, std::memory_order_relaxed);
   joins_.store(together || crew.all, std::memory_order_relaxed);
+  brief_.store(crew.brief, std::memory_order_relaxed);
   remaining_.store(expected, std::memory_order_relaxed);
   roll_.store(roll_of(epoch), std::memory_order_relaxed);
   epoch_.store(epoch);
@@ -164,12 +145,22 @@ void Team::open(const Crew& crew, bool together, Task task, void* context, int e
   for (int i = 0; i < helpers; ++i) {
     Helper& helper = *helpers_[i];
     if (!helper.parked.load()) continue;
+    if (crew.brief && i == 0 && !in_a_burst()) break;
     {
       const std::lock_guard<std::mutex> lock(helper.mutex);
       if (helper.parked.load()) helper.steer();
     }
     helper.woken.notify_one();
   }
+}
+
+/// Notes a brief call that found a helper asleep. True if such calls come so closely that one awake would
+/// find something to do all the time: to wake it takes as long as a brief call.
+bool Team::in_a_burst() {
+  const Clock::time_point now = Clock::now();
+  burst_ = now - brief_call_ < kBurstGap ? burst_ + 1 : 0;
+  brief_call_ = now;
+  return burst_ >= kBurst;
 }
 
 /// Waits until all helpers have joined; returns how many that are.
@@ -250,7 +241,9 @@ void Team::take_shares(std::uint64_t epoch, int thread, int threads, int count, 
 void Team::help(Helper& self, std::uint64_t seen) {
   for (;;) {
     seen = wait_for_call(self, seen);
-    if (help_once(self, seen)) self.helped = Clock::now();
+    const bool brief = brief_.load(std::memory_order_relaxed);  // of this call, or of one just after it
+    if (!help_once(self, seen)) continue;
+    self.awake_until = std::max(self.awake_until, Clock::now() + (brief ? kBriefAlert : kAlert));
   }
 }
 
@@ -283,11 +276,11 @@ std::uint64_t Team::wait_for_call(Helper& self, std::uint64_t seen) {
     epoch = epoch_.load();
     return epoch != seen && epoch % 2 == 1;
   };
-  for (int spin = 0; spin < kSpins; ++spin) {
+  for (int spin = 0; spin < Waiting::kSpins; ++spin) {
     if (called()) return epoch;
     pause_briefly();
   }
-  while (Clock::now() - self.helped < kAlert) {
+  while (Clock::now() < self.awake_until) {
     if (called()) return epoch;
     std::this_thread::yield();
   }
@@ -357,7 +350,7 @@ bool Team::Attendance::wait(std::uint64_t due, Patience patience) {
         return false;
       }
     }
-    if (presence && waiting.turns() == kSpins) {
+    if (presence && waiting.turns() == Waiting::kSpins) {
       rest(due);
       break;
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <csetjmp>
 #include <cstdint>
@@ -18,6 +19,7 @@ struct Crew {
   int threads = 1;
   double seconds = 0;  // of its work on one thread, roughly
   bool all = false;    // waits for all of them, however long that takes: for tests and measurements
+  bool brief = false;  // wakes nobody who sleeps, but in a burst of such calls
   int shares = 0;      // that run_shares makes, at least one a thread: more of them even out slow cores
 
   int share_count() const { return shares > threads ? shares : threads; }
@@ -84,6 +86,7 @@ class Team {
   Team();
   int hire(int helpers);
   void open(const Crew& crew, bool together, Task task, void* context, int expected);
+  bool in_a_burst();
   int gather(int helpers);
   void close();
   bool join(std::uint64_t epoch);
@@ -98,6 +101,8 @@ class Team {
   std::mutex use_;  // held by the thread whose call it is
   std::vector<std::unique_ptr<Helper>> helpers_;
   std::unique_ptr<Ticket[]> tickets_;
+  std::chrono::steady_clock::time_point brief_call_;  // the last that found a helper asleep
+  int burst_ = 0;                                     // of those, so many in close succession
 
   // What helpers read of a call: of one call if the epoch is the same before and after, and still to be done
   // if they then take a share of that epoch, or join it.
@@ -108,6 +113,7 @@ class Team {
   std::atomic<int> shares_{1};
   std::atomic<bool> together_{false};
   std::atomic<bool> joins_{false};
+  std::atomic<bool> brief_{false};
 
   alignas(64) std::atomic<std::uint64_t> roll_{0};  // epoch, whether it is closed, how many have joined
   // Shares that are not finished; helpers that are in the call, less those that left it before it ended.

@@ -12,6 +12,7 @@ namespace {
 constexpr double kRate = 30e9;  // multiply-adds a second of one thread, roughly: only thresholds depend on it
 constexpr double kLeastShare = 50e-6;    // seconds of work that make waking a thread worthwhile: it takes
                                          // microseconds, and on a busy machine some ten of them
+constexpr double kLeastBrief = 12e-6;    // the same, of both, where a thread that is awake may come
 constexpr double kTripsOfMeeting = 6.5;  // round trips a step that make a meeting a step worthwhile
 constexpr double kFarthest = 1e-6;       // seconds of a round trip between cores of one machine
 constexpr double kReusingRows = 4;       // so many rows of a batch, once read, a weight serves at no cost
@@ -105,6 +106,11 @@ RnnPlan plan_rnn(const RnnKernels<Scalar>& kernels, const RnnSizes& sizes, index
           static_cast<int>(std::min<index>(plan.crew.threads, std::max<index>(sizes.batch / 2, 1)));
     }
   }
+  if (request.threads == 0 && plan.crew.threads == 1 && limit > 1 && rows_suffice && !plan.path.unit_slices &&
+      seconds >= kLeastBrief) {
+    plan.crew.threads = 2;
+    plan.crew.brief = true;
+  }
   // Of a single panel of columns one thread does all steps: the others would but meet it at each.
   if (backward && columns == 1) plan.path.unit_slices = false;
   if (!request.path.empty()) plan.path = forced_path(request.path, plan.path);
@@ -116,7 +122,7 @@ RnnPlan plan_rnn(const RnnKernels<Scalar>& kernels, const RnnSizes& sizes, index
   const bool divides_well =
       plan.crew.shares > plan.crew.threads || (!backward && weight_bytes >= 4 * kCacheBytes);
   plan.alone_pays = limit > 1 && seconds >= kLeastShare / 2 &&
-                    (plan.crew.threads == 1 || (plan.crew.threads == 2 && !divides_well));
+                    (plan.crew.threads == 1 || plan.crew.brief || (plan.crew.threads == 2 && !divides_well));
   plan.path.by_gate = by_gate;
   if (by_gate) plan.path.separate = false;
   if (request.state_block > 0) {

@@ -26,6 +26,8 @@ ARRANGEMENTS = [{}, {"lengths": (9, 0, 4, 9, 1)}]
 MANY_CHUNKS = Case("gru", 96, 24, 3, 20)
 # Enough work for the plan to take two threads and more.
 LARGE = Case("lstm", 48, 20, 8, 72)
+# For two if the second is awake.
+BRIEF = Case("gru", 32, 10, 2, 17)
 # The same in several shares a thread, and in panels that go to whoever is free.
 MANY_ROWS = Case("gru", 200, 6, 8, 72)
 MANY_UNEQUAL_ROWS = Case("lstm", 200, 3, 8, 40, lengths=tuple(row % 4 for row in range(200)))
@@ -88,8 +90,8 @@ def test_products_of_1_to_64_threads_change_no_bit():
 @pytest.mark.usefixtures("any_thread_count")
 @pytest.mark.parametrize(
     "case",
-    [LARGE, MANY_ROWS, MANY_PANELS, ONE_ROW, ONE_ROW_IN_TWO_PHASES, ONE_ROW_BY_GATE],
-    ids=["large", "many_rows", "many_panels", "one_row", "one_row_in_two_phases", "one_row_by_gate"],
+    [LARGE, BRIEF, MANY_ROWS, MANY_PANELS, ONE_ROW, ONE_ROW_IN_TWO_PHASES, ONE_ROW_BY_GATE],
+    ids=["large", "brief", "many_rows", "many_panels", "one_row", "one_row_in_two_phases", "one_row_by_gate"],
 )
 def test_helpers_that_come_late_change_no_bit(case):
     # Nobody is waited for and the counts change: a helper may find the next call where it sought the last.
@@ -182,3 +184,43 @@ def test_a_helper_wakes_off_the_processor_of_its_caller_and_may_go_anywhere():
     if not HAS_THREADS or sys.platform != "linux":
         return  # there is no helper, or no way to place it
     run_alone(PLACES_OF_A_HELPER)
+
+
+SLEEP_OF_A_HELPER = """
+    import os, time
+    import numpy as np
+    import timeloom
+    from tests.kernels.cases import Case, kernel_forward
+
+    timeloom.backend.set_num_threads(2)
+    arguments = Case("lstm", 32, 10, 2, 16).problem.as_type(np.float32).arguments
+
+    def threads():
+        return set(map(int, os.listdir("/proc/self/task")))
+
+    def times_awake():
+        with open(f"/proc/self/task/{helper}/status") as file:
+            return int(file.read().split("voluntary_ctxt_switches:")[1].split()[0])
+
+    before = threads()
+    kernel_forward(arguments, _threads=2)
+    (helper,) = threads() - before
+    time.sleep(0.2)
+    asleep = times_awake()
+    for _ in range(40):
+        time.sleep(0.003)
+        kernel_forward(arguments)  # no work for a second thread that sleeps
+    assert times_awake() == asleep
+    for _ in range(20_000):
+        kernel_forward(arguments)  # but in close succession
+        if times_awake() > asleep:
+            break
+    else:
+        raise AssertionError("nobody woke")
+"""
+
+
+def test_brief_calls_wake_a_helper_in_close_succession_alone():
+    if not HAS_THREADS or sys.platform != "linux":
+        return  # there is no helper, or no way to see it asleep
+    run_alone(SLEEP_OF_A_HELPER)
