@@ -88,7 +88,10 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
           constexpr int kPanels = decltype(panels)::value;
           for (index begin = 0; begin == 0 || begin < units_; begin += block) {
             const index end = begin + block < units_ ? begin + block : units_;
-            this->template step_tile<kPhase, 1, Shape::kVectors, kPanels>(panel, step, 0, begin, end, sums);
+            Shape::with_vectors(units_ - (panel + kPanels - 1) * Shape::kUnits, [&](auto vectors) {
+              this->template step_tile<kPhase, 1, decltype(vectors)::value, kPanels>(panel, step, 0, begin,
+                                                                                     end, sums);
+            });
           }
           this->expect_pair(back ? pair - 1 : pair + 1, step);
           if constexpr (kPanels == 2) {

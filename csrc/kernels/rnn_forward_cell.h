@@ -21,8 +21,7 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
   struct Place {
     index row;
     index unit;
-    index count;     // units from there on
-    index distance;  // from one of its sums to the next
+    index count;  // units from there on
     const Scalar* old_output;
     Scalar* output;
     Scalar* gathered;
@@ -37,7 +36,6 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
     at.row = row;
     at.unit = unit;
     at.count = units_ - unit;
-    at.distance = shared_.path.by_gate ? Shape::kUnits : Shape::accumulator_distance(at.count);
     at.old_output = previous_output(row, step) + unit;
     at.output = output(row, step) + unit;
     at.gathered = gathered_state(0, row, step + 1) + unit;
@@ -160,7 +158,7 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
     for (index offset = 0; offset < units; offset += V::kLanes) {
       W sum[kMaxAccumulators], old[kMaxStates], next[kMaxStates], keep[kMaxAccumulators];
       W waiting[kMaxAccumulators];
-      load_values<Shape::kAccumulators>(sums + offset, [&](int part) { return at[part].distance; }, sum);
+      load_values<Shape::kAccumulators>(sums + offset, sum);
       load_old(at, offset, old);
       Cell::gates(pair_, sum, old, next, keep, waiting);
       if (wishes.keeps) store_kept<0, Cell::kKeptFirst>(at, offset, keep);
@@ -186,9 +184,7 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
     const index units = Shape::computed_units(at->count);
     for (index offset = 0; offset < units; offset += V::kLanes) {
       W value[kMaxAccumulators], next[kMaxStates], keep[kMaxAccumulators];
-      static_assert(Cell::kWaiting > 0 || !Shape::kCloses, "the first part reads sums that lie closer");
-      load_values<(Cell::kWaiting > 0 ? Cell::kWaiting : Shape::kAccumulators)>(
-          values + offset, [](int) { return Shape::kUnits; }, value);
+      load_values<(Cell::kWaiting > 0 ? Cell::kWaiting : Shape::kAccumulators)>(values + offset, value);
       const W old[1] = {
           load_old_output<W>(at, offset)};  // the first part has put new ones in place of the others
       if constexpr (Shape::kPhases == 2) {
@@ -221,12 +217,12 @@ class ForwardCell : protected ForwardProducts<Cell, V> {
     }
   }
 
-  template <int kCount, class W, class Distance>
-  TIMELOOM_INLINE static void load_values(const Scalar* source, Distance&& distance, W* values) noexcept {
+  template <int kCount, class W>
+  TIMELOOM_INLINE static void load_values(const Scalar* source, W* values) noexcept {
     TIMELOOM_UNROLL
     for (int k = 0; k < kCount; ++k) {
-      values[k] = from_parts<W>(
-          [&](int part) { return V::load(source + part * Shape::kWidth + k * distance(part)); });
+      values[k] =
+          from_parts<W>([&](int part) { return V::load(source + part * Shape::kWidth + k * Shape::kUnits); });
     }
   }
 

@@ -2,9 +2,9 @@
 //
 // A panel is a group of units whose accumulators fill a register tile: [accumulator][tile of units][L]. Four
 // vectors wide for LSTM and GRU (one tile of L units) and for SimpleRNN (four tiles). Units past the last one
-// are zeros. In the last panel they may fill whole vectors, which nobody computes but for a row alone: those
-// of SimpleRNN, and those of LSTM, as its accumulators lie closer there. Backward the gradients of the sums
-// of a GRU lie closer as well.
+// are zeros. In the last panel they may fill whole vectors, which nobody computes: those of SimpleRNN, and
+// those of LSTM and GRU, as the accumulators lie closer there (of a GRU where a product can leave lanes out,
+// as no accumulator takes part in all). Backward the gradients of the sums lie closer as well.
 #pragma once
 
 #include "kernels/tile.h"
@@ -47,15 +47,23 @@ struct Panel {
   /// that are left, where nothing is added to them in a second phase.
   static constexpr bool kClosesGradients =
       kAccumulators == 4 && kTiles == 1 && kLanes % 4 == 0 && kPhases == 1;
-  /// Whether the sums themselves do: where all of them take part in every product. A product that only some
-  /// take part in would meet the others with weights of zero, and zero times infinity is NaN.
-  static constexpr bool kCloses = kClosesGradients && kInputBegin == 0 && kInputEnd == kVectors &&
-                                  state_begin(0) == 0 && state_end(0) == kVectors;
+  /// Whether all of the sums take part in every product. One that only some take part in would meet the
+  /// others with weights of zero, and zero times infinity is NaN.
+  static constexpr bool kSumsAll =
+      kInputBegin == 0 && kInputEnd == kVectors && state_begin(0) == 0 && state_end(0) == kVectors;
+  /// Whether the sums themselves lie closer: where they all take part, or a product can leave lanes out.
+  static constexpr bool kCloses = kClosesGradients && (kSumsAll || V::kFmaOfLanes);
+  /// Whether they do so in a panel of which so many vectors are computed.
+  static constexpr bool lies_closer(int vectors) { return kCloses && vectors < kVectors; }
+  /// Whether products leave lanes of it out.
+  static constexpr bool leaves_lanes_out(int vectors) { return lies_closer(vectors) && !kSumsAll; }
+  /// The first lane of an accumulator of such a panel, whose accumulators are one vector wide.
+  static constexpr int first_lane(int accumulator, int vectors) { return accumulator * vectors * kLanes / 4; }
   static constexpr bool kNarrows = kCloses || kAccumulators == 1;
 
   static index panels(const RnnSizes& sizes) { return (sizes.units + kUnits - 1) / kUnits; }
-  /// Units of a panel that are computed, `left` being those from its first on.
-  static index computed_units(index left) { return kNarrows && left < kUnits ? left : kUnits; }
+  /// Units of a panel that the cell computes, `left` being those from its first on: whole tiles.
+  static index computed_units(index left) { return kTiles > 1 && kNarrows && left < kUnits ? left : kUnits; }
   /// Vectors of such a panel that are computed.
   static index computed_vectors(index left) { return kNarrows ? filled_vectors(left) : kVectors; }
   /// Calls function(Constant<vectors>) with those.
@@ -160,25 +168,29 @@ void rnn_layout(const RnnSizes& sizes, bool by_gate, RnnLayout& layout) noexcept
 }
 
 /// Copies the columns that feed accumulators [begin, end) of one panel: target [rows][(end - begin) * units
-/// of a panel], the accumulators one after the other, each with zeros that the next one may overwrite.
+/// of a panel], the accumulators one after the other, zeros where there is none.
 template <class Shape, class Scalar>
 void pack_columns(Scalar* target, const Scalar* source, index rows, index units, int gates,
                   const int* gate_of, int begin, int end, index panel) noexcept {
   const index first = panel * Shape::kUnits;
   const index filled = units - first < Shape::kUnits ? units - first : Shape::kUnits;
   const index distance = Shape::accumulator_distance(units - first);
+  const index width = (end - begin) * Shape::kUnits;
+  const int place = distance < Shape::kUnits ? 0 : begin;  // closer, they lie as their sums do
   for (index row = 0; row < rows; ++row) {
+    if (filled < Shape::kUnits) {
+      for (index at = 0; at < width; ++at) target[at] = 0;
+    }
     for (int accumulator = begin; accumulator < end; ++accumulator) {
       const Scalar* from = source + row * gates * units + gate_of[accumulator] * units + first;
-      Scalar* to = target + (accumulator - begin) * distance;
+      Scalar* to = target + (accumulator - place) * distance;
       if (filled == Shape::kUnits) {  // a known number: a few vectors
         for (index unit = 0; unit < Shape::kUnits; ++unit) to[unit] = from[unit];
       } else {
-        for (index unit = 0; unit < Shape::kUnits; ++unit) to[unit] = unit < filled ? from[unit] : 0;
+        for (index unit = 0; unit < filled; ++unit) to[unit] = from[unit];
       }
     }
-    target += (end - begin) * Shape::kUnits;
-    for (index rest = (end - begin - 1) * (Shape::kUnits - distance); rest > 0; --rest) target[-rest] = 0;
+    target += width;
   }
 }
 

@@ -109,6 +109,27 @@ TIMELOOM_INLINE void multiply_add_step(V (&acc)[kRows][kTotal], const Left& left
   }
 }
 
+/// acc[v] = fma(factor, right[v], acc[v]) in the lanes [first, end) of the vectors side by side.
+template <int kFirst, int kEnd, int kAt = 0, int kVectors, int kTotal, class V>
+TIMELOOM_INLINE void multiply_add_lanes(V (&acc)[kTotal], V factor, const V (&right)[kVectors]) noexcept {
+  if constexpr (kAt < kVectors) {
+    acc[kAt] =
+        V::template fma_lanes<kFirst - kAt * V::kLanes, kEnd - kAt * V::kLanes>(factor, right[kAt], acc[kAt]);
+    multiply_add_lanes<kFirst, kEnd, kAt + 1>(acc, factor, right);
+  }
+}
+
+/// One k of the first `kVectors` vectors of a tile, in those lanes. Nothing is multiplied in the others.
+template <int kFirst, int kEnd, int kVectors, int kRows, int kTotal, class V, class Left>
+TIMELOOM_INLINE void multiply_add_lanes_step(V (&acc)[kRows][kTotal], const Left& left,
+                                             const typename V::scalar* b) noexcept {
+  V right[kVectors];
+  TIMELOOM_UNROLL
+  for (int v = 0; v < kVectors; ++v) right[v] = V::load(b + v * V::kLanes);
+  TIMELOOM_UNROLL
+  for (int row = 0; row < kRows; ++row) multiply_add_lanes<kFirst, kEnd>(acc[row], left(row), right);
+}
+
 /// acc[row][begin + v] += sum over k < length of a[row][k] * b[k * b_stride + v * L], v < end - begin.
 template <int kRows, int kBegin, int kEnd, int kTotal, class V, class Scalar = typename V::scalar>
 TIMELOOM_INLINE void multiply_add(V (&acc)[kRows][kTotal], const Scalar* const (&a)[kRows], const Scalar* b,

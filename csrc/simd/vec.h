@@ -9,6 +9,9 @@
 // Interface, the same for S = float and S = double on every instruction set:
 //   Vec<S>::kLanes, zero(), broadcast(s), load(p), load_partial(p, n), store(p), store_partial(p, n)
 //       p need not be aligned; the partial forms touch the first n in 0..kLanes elements only, others are 0.
+//   joined<first>(lo, hi): the lanes of lo from that one on, then lanes of hi, if there are four or more;
+//       first is a multiple of a quarter of them.
+//   kFmaOfLanes: whether there is fma_lanes<begin, end>(a, b, c), which multiplies in those lanes alone.
 //   + - * /, unary -, fma(a, b, c) = a * b + c (one rounding where the hardware has it, two in scalar),
 //   min, max (the SECOND operand if either is NaN), abs, sqrt, copysign(magnitude, sign),
 //   < <= > >= (a Mask<S>, false if either is NaN), & of masks, select(mask, where_true, where_false),

@@ -12,6 +12,7 @@ template <>
 struct Vec<float> {
   using scalar = float;
   static constexpr int kLanes = 8;
+  static constexpr bool kFmaOfLanes = false;
   __m256 value;
 
   static TIMELOOM_INLINE Vec zero() noexcept { return {_mm256_setzero_ps()}; }
@@ -23,6 +24,17 @@ struct Vec<float> {
   TIMELOOM_INLINE void store(float* p) const noexcept { _mm256_storeu_ps(p, value); }
   TIMELOOM_INLINE void store_partial(float* p, int count) const noexcept {
     _mm256_maskstore_ps(p, first_lanes(count), value);
+  }
+
+  /// The lanes of lo from kFirst on, then the first of hi.
+  template <int kFirst>
+  static TIMELOOM_INLINE Vec joined(Vec lo, [[maybe_unused]] Vec hi) noexcept {
+    static_assert(kFirst % 2 == 0, "accumulators lie a quarter of some vectors apart");
+    const __m256 middle = _mm256_permute2f128_ps(lo.value, hi.value, 0x21);
+    if constexpr (kFirst == 0) return lo;
+    if constexpr (kFirst == 2) return {_mm256_shuffle_ps(lo.value, middle, 0x4e)};
+    if constexpr (kFirst == 4) return {middle};
+    return {_mm256_shuffle_ps(middle, hi.value, 0x4e)};
   }
 
  private:
@@ -105,6 +117,7 @@ template <>
 struct Vec<double> {
   using scalar = double;
   static constexpr int kLanes = 4;
+  static constexpr bool kFmaOfLanes = false;
   __m256d value;
 
   static TIMELOOM_INLINE Vec zero() noexcept { return {_mm256_setzero_pd()}; }
@@ -116,6 +129,16 @@ struct Vec<double> {
   TIMELOOM_INLINE void store(double* p) const noexcept { _mm256_storeu_pd(p, value); }
   TIMELOOM_INLINE void store_partial(double* p, int count) const noexcept {
     _mm256_maskstore_pd(p, first_lanes(count), value);
+  }
+
+  /// The lanes of lo from kFirst on, then the first of hi.
+  template <int kFirst>
+  static TIMELOOM_INLINE Vec joined(Vec lo, [[maybe_unused]] Vec hi) noexcept {
+    const __m256d middle = _mm256_permute2f128_pd(lo.value, hi.value, 0x21);
+    if constexpr (kFirst == 0) return lo;
+    if constexpr (kFirst == 1) return {_mm256_shuffle_pd(lo.value, middle, 0x5)};
+    if constexpr (kFirst == 2) return {middle};
+    return {_mm256_shuffle_pd(middle, hi.value, 0x5)};
   }
 
  private:

@@ -5,7 +5,27 @@
 constexpr int kVectorRegisters = 32;
 
 #if defined(TIMELOOM_EMULATE_AVX512)
-// SIMDe lacks the masked loads and stores.
+// SIMDe lacks the masked loads, stores and multiply-adds, and what joins two vectors.
+template <int kFirst>
+TIMELOOM_INLINE __m512 join_lanes(__m512 lo, __m512 hi) noexcept {
+  float lanes[32];
+  _mm512_storeu_ps(lanes, lo);
+  _mm512_storeu_ps(lanes + 16, hi);
+  return _mm512_loadu_ps(lanes + kFirst);
+}
+template <int kFirst>
+TIMELOOM_INLINE __m512d join_lanes(__m512d lo, __m512d hi) noexcept {
+  double lanes[16];
+  _mm512_storeu_pd(lanes, lo);
+  _mm512_storeu_pd(lanes + 8, hi);
+  return _mm512_loadu_pd(lanes + kFirst);
+}
+TIMELOOM_INLINE __m512 _mm512_mask3_fmadd_ps(__m512 a, __m512 b, __m512 c, __mmask16 mask) noexcept {
+  return _mm512_mask_blend_ps(mask, c, _mm512_fmadd_ps(a, b, c));
+}
+TIMELOOM_INLINE __m512d _mm512_mask3_fmadd_pd(__m512d a, __m512d b, __m512d c, __mmask8 mask) noexcept {
+  return _mm512_mask_blend_pd(mask, c, _mm512_fmadd_pd(a, b, c));
+}
 TIMELOOM_INLINE __m512 _mm512_maskz_loadu_ps(__mmask16 mask, const float* p) noexcept {
   float lanes[16];
   for (int i = 0; i < 16; ++i) lanes[i] = (mask >> i) & 1 ? p[i] : 0.0f;
@@ -30,6 +50,15 @@ TIMELOOM_INLINE void _mm512_mask_storeu_pd(double* p, __mmask8 mask, __m512d val
     if ((mask >> i) & 1) p[i] = lanes[i];
   }
 }
+#else
+template <int kFirst>
+TIMELOOM_INLINE __m512 join_lanes(__m512 lo, __m512 hi) noexcept {
+  return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(hi), _mm512_castps_si512(lo), kFirst));
+}
+template <int kFirst>
+TIMELOOM_INLINE __m512d join_lanes(__m512d lo, __m512d hi) noexcept {
+  return _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(hi), _mm512_castpd_si512(lo), kFirst));
+}
 #endif
 
 template <>
@@ -41,6 +70,7 @@ template <>
 struct Vec<float> {
   using scalar = float;
   static constexpr int kLanes = 16;
+  static constexpr bool kFmaOfLanes = true;
   __m512 value;
 
   static TIMELOOM_INLINE Vec zero() noexcept { return {_mm512_setzero_ps()}; }
@@ -52,6 +82,27 @@ struct Vec<float> {
   TIMELOOM_INLINE void store(float* p) const noexcept { _mm512_storeu_ps(p, value); }
   TIMELOOM_INLINE void store_partial(float* p, int count) const noexcept {
     _mm512_mask_storeu_ps(p, first_lanes(count), value);
+  }
+
+  /// The lanes of lo from kFirst on, then the first of hi.
+  template <int kFirst>
+  static TIMELOOM_INLINE Vec joined(Vec lo, [[maybe_unused]] Vec hi) noexcept {
+    if constexpr (kFirst == 0) return lo;
+    return {join_lanes<kFirst>(lo.value, hi.value)};
+  }
+
+  /// c + a b in lanes [kBegin, kEnd), c in the others, where nothing is multiplied.
+  template <int kBegin, int kEnd>
+  static TIMELOOM_INLINE Vec fma_lanes(Vec a, Vec b, Vec c) noexcept {
+    if constexpr (kEnd <= 0 || kBegin >= kLanes) {
+      return c;
+    } else if constexpr (kBegin <= 0 && kEnd >= kLanes) {
+      return {_mm512_fmadd_ps(a.value, b.value, c.value)};
+    } else {
+      constexpr unsigned kFrom = kBegin > 0 ? ~0u << kBegin : ~0u;
+      constexpr unsigned kBelow = kEnd < kLanes ? (1u << kEnd) - 1u : ~0u;
+      return {_mm512_mask3_fmadd_ps(a.value, b.value, c.value, static_cast<__mmask16>(kFrom & kBelow))};
+    }
   }
 
  private:
@@ -134,6 +185,7 @@ template <>
 struct Vec<double> {
   using scalar = double;
   static constexpr int kLanes = 8;
+  static constexpr bool kFmaOfLanes = true;
   __m512d value;
 
   static TIMELOOM_INLINE Vec zero() noexcept { return {_mm512_setzero_pd()}; }
@@ -145,6 +197,27 @@ struct Vec<double> {
   TIMELOOM_INLINE void store(double* p) const noexcept { _mm512_storeu_pd(p, value); }
   TIMELOOM_INLINE void store_partial(double* p, int count) const noexcept {
     _mm512_mask_storeu_pd(p, first_lanes(count), value);
+  }
+
+  /// The lanes of lo from kFirst on, then the first of hi.
+  template <int kFirst>
+  static TIMELOOM_INLINE Vec joined(Vec lo, [[maybe_unused]] Vec hi) noexcept {
+    if constexpr (kFirst == 0) return lo;
+    return {join_lanes<kFirst>(lo.value, hi.value)};
+  }
+
+  /// c + a b in lanes [kBegin, kEnd), c in the others, where nothing is multiplied.
+  template <int kBegin, int kEnd>
+  static TIMELOOM_INLINE Vec fma_lanes(Vec a, Vec b, Vec c) noexcept {
+    if constexpr (kEnd <= 0 || kBegin >= kLanes) {
+      return c;
+    } else if constexpr (kBegin <= 0 && kEnd >= kLanes) {
+      return {_mm512_fmadd_pd(a.value, b.value, c.value)};
+    } else {
+      constexpr unsigned kFrom = kBegin > 0 ? ~0u << kBegin : ~0u;
+      constexpr unsigned kBelow = kEnd < kLanes ? (1u << kEnd) - 1u : ~0u;
+      return {_mm512_mask3_fmadd_pd(a.value, b.value, c.value, static_cast<__mmask8>(kFrom & kBelow))};
+    }
   }
 
  private:

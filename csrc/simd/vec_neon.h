@@ -12,6 +12,7 @@ template <>
 struct Vec<float> {
   using scalar = float;
   static constexpr int kLanes = 4;
+  static constexpr bool kFmaOfLanes = false;
   float32x4_t value;
 
   static TIMELOOM_INLINE Vec zero() noexcept { return {vdupq_n_f32(0.0f)}; }
@@ -34,6 +35,12 @@ struct Vec<float> {
     } else if (count == 1) {
       vst1q_lane_f32(p, value, 0);
     }
+  }
+
+  /// The lanes of lo from kFirst on, then the first of hi.
+  template <int kFirst>
+  static TIMELOOM_INLINE Vec joined(Vec lo, [[maybe_unused]] Vec hi) noexcept {
+    return {vextq_f32(lo.value, hi.value, kFirst)};
   }
 };
 
@@ -106,6 +113,7 @@ template <>
 struct Vec<double> {
   using scalar = double;
   static constexpr int kLanes = 2;
+  static constexpr bool kFmaOfLanes = false;
   float64x2_t value;
 
   static TIMELOOM_INLINE Vec zero() noexcept { return {vdupq_n_f64(0.0)}; }

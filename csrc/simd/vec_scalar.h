@@ -12,6 +12,7 @@ template <class S>
 struct Vec {
   using scalar = S;
   static constexpr int kLanes = 1;
+  static constexpr bool kFmaOfLanes = false;
   S value;
 
   static TIMELOOM_INLINE Vec zero() noexcept { return {S(0)}; }

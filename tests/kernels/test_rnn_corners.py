@@ -7,12 +7,16 @@ from tests.reference import recurrent
 
 from timeloom import GradientTape, _core, ops
 
+# Batches and units whose last panels are of all widths.
+LAST_PANELS = [(3, 9), (9, 20), (1, 23), (1, 37), (2, 29)]
+
 
 @pytest.mark.parametrize("path", _core.rnn_paths())
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("batch", "units"), LAST_PANELS)
 @pytest.mark.parametrize("cell", CELLS)
-def test_infinite_input_spoils_only_what_depends_on_it(cell, isa, path):
-    problem = Case(cell, 3, 4, 5, 9, upstream="outputs").problem.as_type(np.float32)
+def test_infinite_input_spoils_only_what_depends_on_it(cell, batch, units, isa, path):
+    problem = Case(cell, batch, 4, 5, units, upstream="outputs").problem.as_type(np.float32)
     problem.arguments["inputs"][0, 3, 1] = np.inf
     with np.errstate(all="ignore"):
         run = recurrent.forward(**problem.arguments)
