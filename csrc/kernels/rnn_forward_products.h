@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/rnn_rows.h"
+#include "kernels/rnn_sums.h"
 
 template <class Cell, class V>
 class ForwardProducts : protected RnnRows<Cell, V> {
@@ -15,6 +16,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   using typename Rows::Gates;
   using typename Rows::Scalar;
   using typename Rows::Shape;
+  using Sums = PanelSums<Shape, V>;
   static constexpr int kGateRows = tile_rows<V>(4);
   // Rows whose sums wait for the cell: enough to overlap their chains of dependent operations, and few enough
   // to stay in the first cache.
@@ -166,38 +168,10 @@ class ForwardProducts : protected RnnRows<Cell, V> {
   TIMELOOM_NOINLINE void project_tile(index panel, const Scalar* const (&x)[kRows],
                                       Scalar* const (&target)[kRows]) const noexcept {
     V acc[1][kRows][kVectors];
-    start_from_bias<0, kVectors>(acc[0], bias_of(panel));
-    multiply_panels<Shape::kInputBegin, Shape::kInputEnd, kVectors>(acc, x, input_weights(panel), 0,
-                                                                    Shape::kInputWidth, features_);
-    store_accumulators<0, kVectors>(acc[0], target);
-  }
-
-  /// acc += left * b over `length` elements, for panels of b that lie `b_panel` apart: vectors [begin, end)
-  /// of each. Of the last panel `kVectors` vectors are computed, of the others all.
-  template <int kBegin, int kEnd, int kVectors, int kPanels, int kRows, int kTotal>
-  TIMELOOM_INLINE static void multiply_panels(V (&acc)[kPanels][kRows][kTotal],
-                                              const Scalar* const (&left)[kRows], const Scalar* b,
-                                              index b_panel, index b_stride, index length) noexcept {
-    if constexpr (kEnd > kBegin) {
-      TIMELOOM_UNROLL_BY_4
-      for (index k = 0; k < length; ++k) {
-        const auto factor = [&](int row) { return V::broadcast(left[row][k]); };
-        if constexpr (kPanels > 1) {
-          TIMELOOM_UNROLL
-          for (int p = 0; p < kPanels - 1; ++p) {
-            multiply_add_step<kRows, kBegin, kEnd>(acc[p], factor, b + p * b_panel);
-          }
-        }
-        const Scalar* const last = b + (kPanels - 1) * b_panel;
-        if constexpr (Shape::leaves_lanes_out(kVectors)) {
-          multiply_add_lanes_step<Shape::first_lane(kBegin, kVectors), Shape::first_lane(kEnd, kVectors),
-                                  kVectors>(acc[kPanels - 1], factor, last);
-        } else if constexpr (kBegin < kVectors) {
-          multiply_add_step<kRows, kBegin, least(kEnd, kVectors)>(acc[kPanels - 1], factor, last);
-        }
-        b += b_stride;
-      }
-    }
+    Sums::template start_from_bias<0, kVectors>(acc[0], bias_of(panel));
+    Sums::template multiply<Shape::kInputBegin, Shape::kInputEnd, kVectors>(acc, x, input_weights(panel), 0,
+                                                                            Shape::kInputWidth, features_);
+    Sums::template store<0, kVectors>(acc[0], target);
   }
 
   /// The sums of one tile of one step over units [begin, end), from `panel` on: into `sums` [panels, rows,
@@ -223,10 +197,10 @@ class ForwardProducts : protected RnnRows<Cell, V> {
     } else {
       TIMELOOM_UNROLL
       for (int p = 0; p < kLast; ++p)
-        start_from_bias<kBegin, least(kEnd, kTotal)>(acc[p], bias_of(panel + p));
-      start_from_bias<kBegin, kLastEnd>(acc[kLast], bias_of(panel + kLast));
+        Sums::template start_from_bias<kBegin, least(kEnd, kTotal)>(acc[p], bias_of(panel + p));
+      Sums::template start_from_bias<kBegin, kLastEnd>(acc[kLast], bias_of(panel + kLast));
       for (int i = 0; i < kRows; ++i) left[i] = taken_input(0, own_.row(first + i), step);
-      multiply_panels<kInputBegin, kInputEnd, kVectors>(
+      Sums::template multiply<kInputBegin, kInputEnd, kVectors>(
           acc, left, input_weights(panel) + (kInputBegin - Shape::kInputBegin) * V::kLanes,
           input_weights(1) - input_weights(0), Shape::kInputWidth, features_);
     }
@@ -234,7 +208,7 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       const index row = own_.row(first + i);
       left[i] = (kPhase == 0 ? taken_state(0, row, step) : operand(row, step)) + begin;
     }
-    multiply_panels<Shape::state_begin(kPhase), Shape::state_end(kPhase), kVectors>(
+    Sums::template multiply<Shape::state_begin(kPhase), Shape::state_end(kPhase), kVectors>(
         acc, left,
         forward_.packed + Shape::state_offset(shared_.sizes, kPhase, panel) +
             begin * Shape::state_width(kPhase),
@@ -247,11 +221,11 @@ class ForwardProducts : protected RnnRows<Cell, V> {
                                   : accumulators(panel + p, own_.row(first + i), step);
       }
       if (p < kLast) {
-        store_accumulators<kBegin, least(kEnd, kTotal)>(acc[p], target);
+        Sums::template store<kBegin, least(kEnd, kTotal)>(acc[p], target);
       } else if (Shape::lies_closer(kVectors) && end == units_) {
-        store_apart<kVectors>(acc[p], target);
+        Sums::template store_apart<kVectors>(acc[p], target);
       } else {
-        store_accumulators<kBegin, kLastEnd>(acc[p], target);
+        Sums::template store<kBegin, kLastEnd>(acc[p], target);
       }
     }
   }
@@ -356,44 +330,6 @@ class ForwardProducts : protected RnnRows<Cell, V> {
       const Scalar* source = accumulators(panel, own_.row(first + i), step);
       TIMELOOM_UNROLL
       for (int v = kBegin; v < kEnd; ++v) acc[i][v] = V::load(source + v * V::kLanes);
-    }
-  }
-
-  template <int kBegin, int kEnd, int kRows, int kVectors>
-  TIMELOOM_INLINE static void start_from_bias(V (&acc)[kRows][kVectors], const Scalar* bias) noexcept {
-    TIMELOOM_UNROLL
-    for (int v = kBegin; v < kEnd; ++v) {
-      const V start = V::load(bias + v * V::kLanes);
-      TIMELOOM_UNROLL
-      for (int i = 0; i < kRows; ++i) acc[i][v] = start;
-    }
-  }
-
-  template <int kBegin, int kEnd, int kRows, int kVectors>
-  TIMELOOM_INLINE static void store_accumulators(const V (&acc)[kRows][kVectors],
-                                                 Scalar* const (&target)[kRows]) noexcept {
-    TIMELOOM_UNROLL
-    for (int i = 0; i < kRows; ++i) {
-      TIMELOOM_UNROLL
-      for (int v = kBegin; v < kEnd; ++v) acc[i][v].store(target[i] + v * V::kLanes);
-    }
-  }
-
-  /// Stores each accumulator of a panel whose accumulators lie closer into a vector of its own, as the cell
-  /// takes them. What follows its units there is of no account.
-  template <int kVectors, int kAccumulator = 0, int kRows, int kTotal>
-  TIMELOOM_INLINE static void store_apart(const V (&acc)[kRows][kTotal],
-                                          Scalar* const (&target)[kRows]) noexcept {
-    if constexpr (Shape::lies_closer(kVectors) && kAccumulator < Shape::kAccumulators) {
-      constexpr int kLane = Shape::first_lane(kAccumulator, kVectors);
-      constexpr int kVector = kLane / V::kLanes;
-      constexpr int kNext = least(kVector + 1, kVectors - 1);
-      TIMELOOM_UNROLL
-      for (int i = 0; i < kRows; ++i) {
-        V::template joined<kLane % V::kLanes>(acc[i][kVector], acc[i][kNext])
-            .store(target[i] + kAccumulator * V::kLanes);
-      }
-      store_apart<kVectors, kAccumulator + 1>(acc, target);
     }
   }
 
