@@ -77,7 +77,7 @@ class ForwardPass : ForwardCell<Cell, V, Pair> {
   void multiply_row(index step) noexcept {
     const index block = shared_.path.state_block;
     const bool back = turns_round(step);
-    Scalar sums[kPanelsOfRow * Shape::kWidth];
+    Scalar sums[kPanelsOfRow * Shape::kWidth] = {};  // the cell takes all of a pair, computed or not
     this->expect_state(step);
     share_items(this->row_items_, {true, back}, [&](index item) {
       const Share pairs = part_of(this->pairs_, item, this->row_items_);

@@ -4,7 +4,7 @@
 // vectors wide for LSTM and GRU (one tile of L units) and for SimpleRNN (four tiles). Units past the last one
 // are zeros. In the last panel they may fill whole vectors, which nobody computes: those of SimpleRNN, and
 // those of LSTM and GRU, as the accumulators lie closer there (of a GRU where a product can leave lanes out,
-// as no accumulator takes part in all). Backward the gradients of the sums lie closer as well.
+// as none of its products feeds them all). Backward the gradients of the sums lie closer as well.
 #pragma once
 
 #include "kernels/tile.h"
@@ -57,7 +57,7 @@ struct Panel {
   static constexpr bool lies_closer(int vectors) { return kCloses && vectors < kVectors; }
   /// Whether products leave lanes of it out.
   static constexpr bool leaves_lanes_out(int vectors) { return lies_closer(vectors) && !kSumsAll; }
-  /// The first lane of an accumulator of such a panel, whose accumulators are one vector wide.
+  /// The first lane of an accumulator of such a panel.
   static constexpr int first_lane(int accumulator, int vectors) { return accumulator * vectors * kLanes / 4; }
   static constexpr bool kNarrows = kCloses || kAccumulators == 1;
 
@@ -140,7 +140,7 @@ struct Panel {
     const index units = left < kUnits ? left : kUnits;
     return (units * kAccumulators + kLanes - 1) / kLanes;
   }
-  static index closer_distance(index left) { return kLanes / 4 * filled_vectors(left); }
+  static index closer_distance(index left) { return first_lane(1, static_cast<int>(filled_vectors(left))); }
 };
 
 /// Where the gates have operands of their own a register tile is one accumulator of four tiles of units, and

@@ -37,6 +37,12 @@ void note_use() {
 }
 #endif
 
+void run_alone(Team::Task task, void* context) {
+  const DenormalsAreZero mode;
+  task(context, Worker{0, 1, 0, nullptr, nullptr, nullptr});
+  t_last_thread_count = 1;
+}
+
 }  // namespace
 
 int thread_limit() {
@@ -56,9 +62,14 @@ int last_thread_count() { return t_last_thread_count; }
 int run_parallel_task(const Crew& crew, bool together, Team::Task task, void* context) {
 #ifdef _OPENMP
   if (crew.threads > 1 && !g_forked_after_use.load(std::memory_order_relaxed) && !omp_in_parallel()) {
-    note_use();
     Team& team = Team::instance();
     if (const auto use = team.acquire(crew.all)) {
+      if (team.leaves_alone(crew)) {
+        run_alone(task, context);
+        team.note_alone();
+        return 1;
+      }
+      note_use();
       t_last_thread_count =
           together ? team.run_together(crew, task, context) : team.run_shares(crew, task, context);
       return t_last_thread_count;
@@ -67,9 +78,7 @@ int run_parallel_task(const Crew& crew, bool together, Team::Task task, void* co
 #else
   (void)crew, (void)together;
 #endif
-  const DenormalsAreZero mode;
-  task(context, Worker{0, 1, 0, nullptr, nullptr, nullptr});
-  t_last_thread_count = 1;
+  run_alone(task, context);
   return 1;
 }
 

@@ -23,8 +23,8 @@ using Clock = std::chrono::steady_clock;
 constexpr int kBriefly = 100;                                 // of the turns before others may have the core
 constexpr auto kAlert = std::chrono::milliseconds(4);         // a helper stays awake so long after a call,
 constexpr auto kBriefAlert = std::chrono::microseconds(300);  // and so long after a brief one
-constexpr auto kBurstGap = std::chrono::microseconds(100);    // from one call of a burst to the next
-constexpr int kBurst = 32;                                    // calls of it before a helper is woken
+constexpr auto kBurstGap = std::chrono::microseconds(100);    // between the brief calls of a burst
+constexpr int kBurst = 32;                                    // of them before a helper is woken
 constexpr int kItemBits = 28;                                 // of a cursor, below the phase
 
 /// The roll of an epoch: epoch, closed, joined.
@@ -64,7 +64,8 @@ struct alignas(64) Team::Helper {
   pthread_t thread;
   cpu_set_t processors;  // that it may run on once it is awake
 #endif
-  bool steered = false;  // till then not where its caller does
+  bool steered = false;   // till then not where its caller does
+  bool summoned = false;  // awake even if it comes too late for the call: there may be more
 
   void steer();
   void unsteer();
@@ -145,22 +146,22 @@ void Team::open(const Crew& crew, bool together, Task task, void* context, int e
   for (int i = 0; i < helpers; ++i) {
     Helper& helper = *helpers_[i];
     if (!helper.parked.load()) continue;
-    if (crew.brief && i == 0 && !in_a_burst()) break;
     {
       const std::lock_guard<std::mutex> lock(helper.mutex);
       if (helper.parked.load()) helper.steer();
+      helper.summoned = true;
     }
     helper.woken.notify_one();
   }
 }
 
-/// Notes a brief call that found a helper asleep. True if such calls come so closely that one awake would
-/// find something to do all the time: to wake it takes as long as a brief call.
-bool Team::in_a_burst() {
-  const Clock::time_point now = Clock::now();
-  burst_ = now - brief_call_ < kBurstGap ? burst_ + 1 : 0;
-  brief_call_ = now;
-  return burst_ >= kBurst;
+bool Team::leaves_alone(const Crew& crew) {
+  if (!crew.brief || (!helpers_.empty() && !helpers_.front()->parked.load())) return false;
+  // To wake somebody takes as long as a brief call, so the next calls have to make up for it.
+  burst_ = Clock::now() - alone_until_ < kBurstGap ? burst_ + 1 : 0;
+  if (burst_ < kBurst) return true;
+  burst_ = 0;
+  return false;
 }
 
 /// Waits until all helpers have joined; returns how many that are.
@@ -276,22 +277,25 @@ std::uint64_t Team::wait_for_call(Helper& self, std::uint64_t seen) {
     epoch = epoch_.load();
     return epoch != seen && epoch % 2 == 1;
   };
-  for (int spin = 0; spin < Waiting::kSpins; ++spin) {
-    if (called()) return epoch;
-    pause_briefly();
+  for (;;) {
+    for (int spin = 0; spin < Waiting::kSpins; ++spin) {
+      if (called()) return epoch;
+      pause_briefly();
+    }
+    while (Clock::now() < self.awake_until) {
+      if (called()) return epoch;
+      std::this_thread::yield();
+    }
+    self.parked.store(true);
+    {
+      std::unique_lock<std::mutex> lock(self.mutex);
+      self.woken.wait(lock, [&] { return self.summoned || called(); });
+      self.summoned = false;
+      self.unsteer();
+      self.parked.store(false);
+    }
+    self.awake_until = Clock::now() + kBriefAlert;
   }
-  while (Clock::now() < self.awake_until) {
-    if (called()) return epoch;
-    std::this_thread::yield();
-  }
-  self.parked.store(true);
-  {
-    std::unique_lock<std::mutex> lock(self.mutex);
-    self.woken.wait(lock, called);
-    self.unsteer();
-    self.parked.store(false);
-  }
-  return epoch;
 }
 
 void Team::Meeting::open(int workers) {

@@ -19,7 +19,7 @@ struct Crew {
   int threads = 1;
   double seconds = 0;  // of its work on one thread, roughly
   bool all = false;    // waits for all of them, however long that takes: for tests and measurements
-  bool brief = false;  // wakes nobody who sleeps, but in a burst of such calls
+  bool brief = false;  // wakes nobody who sleeps, but in a burst: two threads whose shares do not meet
   int shares = 0;      // that run_shares makes, at least one a thread: more of them even out slow cores
 
   int share_count() const { return shares > threads ? shares : threads; }
@@ -37,6 +37,11 @@ class Team {
 
   /// Takes the team for the calling thread; holds nothing if another one has it, unless `wait`.
   std::unique_lock<std::mutex> acquire(bool wait);
+
+  /// Whether a brief call is for its caller alone: nobody is awake, and it is no burst. The caller has
+  /// acquired the team, and says with `note_alone` when such a call is over.
+  bool leaves_alone(const Crew& crew);
+  void note_alone() { alone_until_ = std::chrono::steady_clock::now(); }
 
   /// Runs task(context, {i, crew.share_count(), ...}) for each i once, on whichever threads come; shares must
   /// not meet. The caller has acquired the team. Returns crew.threads, or how many came if all are waited
@@ -86,7 +91,6 @@ class Team {
   Team();
   int hire(int helpers);
   void open(const Crew& crew, bool together, Task task, void* context, int expected);
-  bool in_a_burst();
   int gather(int helpers);
   void close();
   bool join(std::uint64_t epoch);
@@ -101,8 +105,8 @@ class Team {
   std::mutex use_;  // held by the thread whose call it is
   std::vector<std::unique_ptr<Helper>> helpers_;
   std::unique_ptr<Ticket[]> tickets_;
-  std::chrono::steady_clock::time_point brief_call_;  // the last that found a helper asleep
-  int burst_ = 0;                                     // of those, so many in close succession
+  std::chrono::steady_clock::time_point alone_until_;  // the end of the last brief call done alone
+  int burst_ = 0;                                      // of those, so many in close succession
 
   // What helpers read of a call: of one call if the epoch is the same before and after, and still to be done
   // if they then take a share of that epoch, or join it.

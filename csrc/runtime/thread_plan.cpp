@@ -106,10 +106,11 @@ RnnPlan plan_rnn(const RnnKernels<Scalar>& kernels, const RnnSizes& sizes, index
           static_cast<int>(std::min<index>(plan.crew.threads, std::max<index>(sizes.batch / 2, 1)));
     }
   }
-  if (request.threads == 0 && plan.crew.threads == 1 && limit > 1 && rows_suffice && !plan.path.unit_slices &&
-      seconds >= kLeastBrief) {
+  if (request.threads == 0 && request.path.empty() && plan.crew.threads == 1 && limit > 1 && !panels_pay &&
+      sizes.batch >= 2 * kRowsOfTile && seconds >= kLeastBrief) {
     plan.crew.threads = 2;
     plan.crew.brief = true;
+    plan.path.unit_slices = false;
   }
   // Of a single panel of columns one thread does all steps: the others would but meet it at each.
   if (backward && columns == 1) plan.path.unit_slices = false;

@@ -28,7 +28,7 @@ struct Vec<float> {
 
   /// The lanes of lo from kFirst on, then the first of hi.
   template <int kFirst>
-  static TIMELOOM_INLINE Vec joined(Vec lo, [[maybe_unused]] Vec hi) noexcept {
+  static TIMELOOM_INLINE Vec joined(Vec lo, Vec hi) noexcept {
     static_assert(kFirst % 2 == 0, "accumulators lie a quarter of some vectors apart");
     const __m256 middle = _mm256_permute2f128_ps(lo.value, hi.value, 0x21);
     if constexpr (kFirst == 0) return lo;
@@ -133,7 +133,7 @@ struct Vec<double> {
 
   /// The lanes of lo from kFirst on, then the first of hi.
   template <int kFirst>
-  static TIMELOOM_INLINE Vec joined(Vec lo, [[maybe_unused]] Vec hi) noexcept {
+  static TIMELOOM_INLINE Vec joined(Vec lo, Vec hi) noexcept {
     const __m256d middle = _mm256_permute2f128_pd(lo.value, hi.value, 0x21);
     if constexpr (kFirst == 0) return lo;
     if constexpr (kFirst == 1) return {_mm256_shuffle_pd(lo.value, middle, 0x5)};

@@ -39,7 +39,7 @@ struct Vec<float> {
 
   /// The lanes of lo from kFirst on, then the first of hi.
   template <int kFirst>
-  static TIMELOOM_INLINE Vec joined(Vec lo, [[maybe_unused]] Vec hi) noexcept {
+  static TIMELOOM_INLINE Vec joined(Vec lo, Vec hi) noexcept {
     return {vextq_f32(lo.value, hi.value, kFirst)};
   }
 };

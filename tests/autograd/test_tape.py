@@ -105,6 +105,7 @@ def test_unconnected_sources():
     assert [z.tolist() for z in zeros] == [[0, 0, 0], [[0, 0], [0, 0]], [1, 1]]
     assert [z.dtype for z in zeros] == [np.float64, np.float64, np.float32]
     assert tape.gradient(loss, lonely, unconnected_gradients=None) is None
+    assert tape.gradient(loss, lonely, unconnected_gradients=np.str_("none")) is None
     with pytest.raises(ValueError, match='expected "error", "none" or "zero"'):
         tape.gradient(loss, w, unconnected_gradients="nothing")
 

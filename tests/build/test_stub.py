@@ -1,14 +1,22 @@
-"""_core.pyi is what the pinned pybind11-stubgen makes of the compiled module."""
+"""_core.pyi is what the pinned pybind11-stubgen makes of the module; those of Cython name what is there."""
 
+import ast
+import importlib
 import importlib.metadata
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import timeloom
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "python" / "timeloom"
+CYTHON_STUBS = sorted(path.with_suffix(".pyi") for path in PACKAGE.rglob("*.pyx"))
 COMMAND = [sys.executable, "-m", "pybind11_stubgen", "timeloom._core", "--exit-code"]
 
 
@@ -23,3 +31,42 @@ def test_stub_is_fresh(tmp_path: Path) -> None:
     generated = (tmp_path / "timeloom" / "_core.pyi").read_text()
     committed = (Path(timeloom.__file__).parent / "_core.pyi").read_text()
     assert committed == generated, "see CONTRIBUTING.md for the command that writes python/timeloom/_core.pyi"
+
+
+def parameters_of(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("stub", CYTHON_STUBS, ids=lambda path: path.stem)
+def test_stub_of_cython_names_what_the_module_has(stub: Path) -> None:
+    name = ".".join(("timeloom", *stub.relative_to(PACKAGE).with_suffix("").parts))
+    module = importlib.import_module(name)
+    declared = set()
+    for node in ast.parse(stub.read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            found = getattr(module, node.name)
+            assert parameters_of(found) == [argument.arg for argument in every_argument(node)], node.name
+        elif isinstance(node, ast.ClassDef):
+            found = getattr(module, node.name)
+            for member in node.body:
+                if isinstance(member, ast.FunctionDef):
+                    assert callable(getattr(found, member.name)), f"{node.name}.{member.name}"
+                elif isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name):
+                    assert hasattr(found, member.target.id), member.target.id
+        else:
+            continue
+        declared.add(node.name)
+    own = {
+        name
+        for name, found in vars(module).items()
+        if getattr(found, "__module__", None) == module.__name__
+        and callable(found)
+        and not isinstance(found, type)
+    }
+    assert own <= declared, own - declared
+
+
+def every_argument(node: ast.FunctionDef) -> list[ast.arg]:
+    given = node.args
+    optional = [argument for argument in (given.vararg, given.kwarg) if argument is not None]
+    return [*given.posonlyargs, *given.args, *optional[:1], *given.kwonlyargs]

@@ -7,8 +7,8 @@ from tests.reference import recurrent
 
 from timeloom import GradientTape, _core, ops
 
-# Batches and units whose last panels are of all widths.
-LAST_PANELS = [(3, 9), (9, 20), (1, 23), (1, 37), (2, 29)]
+# Batches and units whose last panels are of all widths, of several rows and of a row alone.
+LAST_PANELS = [(3, 9), (9, 20), (2, 29), (1, 20), (1, 23), (1, 26), (1, 31)]
 
 
 @pytest.mark.parametrize("path", _core.rnn_paths())

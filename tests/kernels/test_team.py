@@ -26,8 +26,8 @@ ARRANGEMENTS = [{}, {"lengths": (9, 0, 4, 9, 1)}]
 MANY_CHUNKS = Case("gru", 96, 24, 3, 20)
 # Enough work for the plan to take two threads and more.
 LARGE = Case("lstm", 48, 20, 8, 72)
-# For two if the second is awake.
-BRIEF = Case("gru", 32, 10, 2, 17)
+# For two if the second is awake, forward and backward.
+BRIEF = Case("gru", 32, 12, 2, 20)
 # The same in several shares a thread, and in panels that go to whoever is free.
 MANY_ROWS = Case("gru", 200, 6, 8, 72)
 MANY_UNEQUAL_ROWS = Case("lstm", 200, 3, 8, 40, lengths=tuple(row % 4 for row in range(200)))
@@ -191,6 +191,7 @@ SLEEP_OF_A_HELPER = """
     import numpy as np
     import timeloom
     from tests.kernels.cases import Case, kernel_forward
+    from timeloom import _core
 
     timeloom.backend.set_num_threads(2)
     arguments = Case("lstm", 32, 10, 2, 16).problem.as_type(np.float32).arguments
@@ -210,13 +211,14 @@ SLEEP_OF_A_HELPER = """
     for _ in range(40):
         time.sleep(0.003)
         kernel_forward(arguments)  # no work for a second thread that sleeps
+        assert _core.last_thread_count() == 1
     assert times_awake() == asleep
     for _ in range(20_000):
         kernel_forward(arguments)  # but in close succession
-        if times_awake() > asleep:
+        if _core.last_thread_count() == 2:
             break
     else:
-        raise AssertionError("nobody woke")
+        raise AssertionError("nobody was woken")
 """
 
 

@@ -1,6 +1,6 @@
 from typing import Any
 
-from timeloom.autograd.recording import Array, Record
+from timeloom.autograd.recording import Array
 
 class Scatter:
     __slots__ = ("index", "part", "repeats", "shape")
@@ -14,7 +14,7 @@ class Scatter:
 
 def sum_to_shape(gradient: Array, shape: tuple[int, ...]) -> Array: ...
 def walk_backward(
-    records: list[Record],
+    records: list[Any],
     span: tuple[int, int],
     targets: list[tuple[int, Array]],
     sources: list[int],

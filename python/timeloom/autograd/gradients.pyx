@@ -1,4 +1,4 @@
-# cython: language_level=3, auto_pickle=False
+# cython: language_level=3, auto_pickle=False, nonecheck=True
 """The walk backward over the records of a tape, and the sums of gradients it makes.
 
 Compiled, as recording is; its types are in gradients.pyi.

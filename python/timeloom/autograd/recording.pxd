@@ -1,5 +1,9 @@
 # Fields of the classes in recording.pyx, for it and for the other modules that are compiled.
 
+cdef enum:
+    PLAIN = -1
+    UNKNOWN = -0x7fffffff  # no key at all: what a function returns that raises
+
 
 cdef class Paired:
     cdef public Paired before
@@ -17,7 +21,7 @@ cdef class Session:
     cdef public dict adopted
 
     cpdef long long leaf(self)
-    cpdef long long variable_key(self, VariableOperand variable) except? -2
+    cpdef long long variable_key(self, VariableOperand variable) except? UNKNOWN
     cpdef append(self, output, tuple keys, backward)
     cpdef tuple append_many(self, outputs, tuple keys, backward)
 
@@ -25,18 +29,18 @@ cdef class Session:
 cdef class Operand:
     cdef public object _value
 
+    cdef long long key_in(self, Session session) except? UNKNOWN
+    cdef bint recorded(self) except -1
+
 
 cdef class TracedOperand(Operand):
     cdef public Session _session
     cdef public long long _key
-
-    cpdef long long _key_in(self, Session session) except? -2
-    cpdef bint _is_recorded(self) except -1
 
 
 cdef class VariableOperand(Operand):
     cdef public long long _version
     cdef public bint _trainable
 
-    cpdef long long _key_in(self, Session session) except? -2
-    cpdef bint _is_recorded(self) except -1
+
+cpdef value(operand)

@@ -1,4 +1,4 @@
-# cython: language_level=3, auto_pickle=False
+# cython: language_level=3, auto_pickle=False, nonecheck=True
 """What happens while a tape records: operands, keys and the list of records.
 
 Compiled, as every operation on a tape passes here; its types are in recording.pyi. Here: what recording does.
@@ -17,7 +17,7 @@ import numpy as np
 
 # Keys below zero carry no gradient: CONSTANT is a plain operand, the ones below it are Variables that
 # nothing asks a gradient of but whose version still has to be what it was.
-CONSTANT = -1
+CONSTANT = PLAIN
 
 Array = np.ndarray  # of any dtype: see recording.pyi
 
@@ -46,6 +46,21 @@ cdef class Paired:
 cdef class Operand:
     """What a tape may follow; ``_value`` changes only by ``assign`` of a Variable."""
 
+    cdef long long key_in(self, Session session) except? UNKNOWN:
+        """The number under which ``session`` knows it, below zero where it carries no gradient."""
+        raise NotImplementedError
+
+    cdef bint recorded(self) except -1:
+        """Whether a tape is recording it now, so that converting it would cut a gradient."""
+        raise NotImplementedError
+
+    # The same from Python.
+    def _key_in(self, Session session):
+        return self.key_in(session)
+
+    def _is_recorded(self):
+        return self.recorded()
+
 
 cdef class TracedOperand(Operand):
     """Base of TracedArray: a value of a session.
@@ -61,8 +76,7 @@ cdef class TracedOperand(Operand):
         self._session = session
         self._key = key
 
-    cpdef long long _key_in(self, Session session) except? -2:
-        """The number under which ``session`` knows it, below zero where it carries no gradient."""
+    cdef long long key_in(self, Session session) except? UNKNOWN:
         if self._session is session:
             return self._key
         if self._session.recording:
@@ -70,26 +84,23 @@ cdef class TracedOperand(Operand):
                 "a traced array belongs to the thread whose tape records it: "
                 "call .numpy() to use its values in another"
             )
-        return -1
+        return PLAIN
 
-    cpdef bint _is_recorded(self) except -1:
-        """Whether a tape is recording it now, so that converting it would cut a gradient."""
+    cdef bint recorded(self) except -1:
         return self._session.recording
 
 
 cdef class VariableOperand(Operand):
     """Base of Variable: a value that tapes know by its identity and the version they met."""
 
-    cpdef long long _key_in(self, Session session) except? -2:
-        """As that of a TracedOperand."""
-        return -1 if session is None else session.variable_key(self)
+    cdef long long key_in(self, Session session) except? UNKNOWN:
+        return PLAIN if session is None else session.variable_key(self)
 
-    cpdef bint _is_recorded(self) except -1:
-        """As that of a TracedOperand."""
+    cdef bint recorded(self) except -1:
         cdef Session session = thread.session
         if session is None:
             return False
-        return self._trainable or session.variables.get(id(self), CONSTANT) >= 0
+        return self._trainable or session.variables.get(id(self), PLAIN) >= 0
 
 
 cdef class Session:
@@ -112,13 +123,13 @@ cdef class Session:
         self.next_key += 1
         return self.next_key - 1
 
-    cpdef long long variable_key(self, VariableOperand variable) except? -2:
+    cpdef long long variable_key(self, VariableOperand variable) except? UNKNOWN:
         """The key of a Variable; the first use notes its version."""
         identity = id(variable)
         found = self.variables.get(identity)
         if found is not None:
             return found
-        key = self.leaf() if variable._trainable else -2 - len(self.versions)
+        key = self.leaf() if variable._trainable else PLAIN - 1 - len(self.versions)
         self.variables[identity] = key
         self.versions[key] = (variable, variable._version)
         return key
@@ -126,7 +137,7 @@ cdef class Session:
     def watch_variable(self, VariableOperand variable not None):
         """Follow a Variable even if it is not trainable."""
         identity = id(variable)
-        if self.variables.get(identity, CONSTANT) < 0:
+        if self.variables.get(identity, PLAIN) < 0:
             key = self.leaf()
             self.variables[identity] = key
             self.versions[key] = (variable, variable._version)
@@ -160,18 +171,14 @@ class _Thread(threading.local):
 thread = _Thread()
 
 
-def value(operand):
+cpdef value(operand):
     """The array behind a traced array or a Variable; anything else as it is. For reading only."""
     return (<Operand>operand)._value if isinstance(operand, Operand) else operand
 
 
-cdef long long key_of(operand, Session session) except? -2:
+cdef long long key_of(operand, Session session) except? UNKNOWN:
     """The key of anything that an operation is given."""
-    if isinstance(operand, TracedOperand):
-        return (<TracedOperand>operand)._key_in(session)
-    if isinstance(operand, VariableOperand):
-        return (<VariableOperand>operand)._key_in(session)
-    return -1
+    return (<Operand>operand).key_in(session) if isinstance(operand, Operand) else PLAIN
 
 
 def is_recorded(*inputs):
@@ -195,13 +202,13 @@ def keys_of(*inputs):
 cdef tuple recorded_keys(inputs):
     cdef Session session = thread.session
     cdef long long key
-    cdef bint recorded = False
+    cdef bint any_recorded = False
     keys = []
     for x in inputs:
         key = key_of(x, session)
-        recorded |= key >= 0
+        any_recorded |= key >= 0
         keys.append(key)
-    return tuple(keys) if recorded else None
+    return tuple(keys) if any_recorded else None
 
 
 def record(output, inputs, backward):

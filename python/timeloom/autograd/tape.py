@@ -164,7 +164,7 @@ class GradientTape:
             NotImplementedError: another tape is recording (gradients of gradients are not implemented).
         """
         mode: Any = unconnected_gradients
-        if mode not in _UNCONNECTED:
+        if type(mode) is not str or mode not in _UNCONNECTED:
             mode = _unconnected_mode(mode)
         if self._records is None:
             raise RuntimeError(

@@ -6,6 +6,19 @@ from timeloom.ops.recurrent_options import Options
 Results: TypeAlias = tuple[Any, tuple[Any, ...]]
 
 def cells() -> dict[str, Any]: ...
+def prepare(
+    cell: str,
+    inputs: Any,
+    kernel: Any,
+    recurrent_kernel: Any,
+    bias: Any = None,
+    initial_state: Any = None,
+    activation: str | None = None,
+    recurrent_activation: str | None = None,
+    return_sequences: bool = False,
+    go_backwards: bool = False,
+    options: Options | None = None,
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...] | None]: ...
 def call(
     cell: str,
     inputs: Any,

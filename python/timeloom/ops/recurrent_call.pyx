@@ -1,4 +1,4 @@
-# cython: language_level=3, auto_pickle=False
+# cython: language_level=3, auto_pickle=False, nonecheck=True
 """Calls of recurrent cells: from operands and options to the kernels and the record of a tape.
 
 Compiled: a step of a small cell takes the kernels less than a microsecond; its types are in recurrent_call.pyi.
@@ -6,7 +6,7 @@ Here: what ``recurrent`` and its short forms share. Not here: their documentatio
 (recurrent_options), how weights are kept packed (weights).
 """
 
-from timeloom.autograd.recording cimport Operand, Paired
+from timeloom.autograd.recording cimport Paired, value
 from timeloom.ops.weights cimport KeptWeights, kept_weights
 
 import numpy as np
@@ -74,7 +74,7 @@ def run_both(dict first, dict second):
     return results
 
 
-cpdef tuple prepare(
+def prepare(
     cell,
     inputs,
     kernel,
@@ -119,7 +119,7 @@ cpdef tuple prepare(
     else:
         operands = (inputs, kernel, recurrent_kernel, bias, *states)
         keys = keys_of(*operands)
-        inputs, w, u, b, *arrays = [value_of(one) if keys is None else keep(one) for one in operands]
+        inputs, w, u, b, *arrays = [value(one) if keys is None else keep(one) for one in operands]
         initial = arrays or None
     arguments = (
         cell,
@@ -192,10 +192,6 @@ cdef class WayBack(Paired):
 
 cdef bint is_plain(operand):
     return type(operand) is ndarray
-
-
-cdef object value_of(operand):
-    return (<Operand>operand)._value if isinstance(operand, Operand) else operand
 
 
 cdef int check_gate_activation(cell, dict facts, given) except -1:

@@ -1,4 +1,4 @@
-# cython: language_level=3, auto_pickle=False
+# cython: language_level=3, auto_pickle=False, nonecheck=True
 """Recurrent weights in the form of the kernels, kept beside their Variables as long as none of them changes.
 
 Plain arrays may change without a word, so they are packed at every call; Variables count their changes.
