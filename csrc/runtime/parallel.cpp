@@ -23,17 +23,38 @@ std::atomic<bool> g_forked_after_use{false};
 thread_local int t_last_thread_count = 1;
 
 #ifdef _OPENMP
+std::atomic<int> g_askers{0};  // threads that ask the team for something, or hold it
+
 void mark_child() {
-  if (g_team_used.load(std::memory_order_relaxed)) g_forked_after_use.store(true, std::memory_order_relaxed);
+  if (g_team_used.load(std::memory_order_relaxed) || g_askers.load(std::memory_order_relaxed) > 0) {
+    g_forked_after_use.store(true, std::memory_order_relaxed);
+  }
 }
 
-void note_use() {
-  if (g_team_used.load(std::memory_order_acquire)) return;
+/// A child forked while one lives, or once it `uses` the team, does without: threads and holders of locks
+/// are not in it.
+class Asking {
+ public:
+  Asking() {
 #ifndef _WIN32
-  static const int registered = pthread_atfork(nullptr, nullptr, mark_child);
-  (void)registered;
+    static const int registered = pthread_atfork(nullptr, nullptr, mark_child);
+    (void)registered;
 #endif
-  g_team_used.store(true, std::memory_order_release);
+    g_askers.fetch_add(1, std::memory_order_acq_rel);
+  }
+  ~Asking() { g_askers.fetch_sub(1, std::memory_order_acq_rel); }
+  void uses() const { g_team_used.store(true, std::memory_order_release); }
+};
+
+/// Runs the task on the team, if the call is for it and nobody else has it; returns the threads it was
+/// divided among, else 0.
+int run_on_team(const Crew& crew, bool together, Team::Task task, void* context) {
+  const Asking asking;
+  Team& team = Team::instance();
+  const auto held = team.acquire(crew.all);
+  if (!held || team.leaves_alone(crew)) return 0;
+  asking.uses();
+  return together ? team.run_together(crew, task, context) : team.run_shares(crew, task, context);
 }
 #endif
 
@@ -62,18 +83,11 @@ int last_thread_count() { return t_last_thread_count; }
 int run_parallel_task(const Crew& crew, bool together, Team::Task task, void* context) {
 #ifdef _OPENMP
   if (crew.threads > 1 && !g_forked_after_use.load(std::memory_order_relaxed) && !omp_in_parallel()) {
-    Team& team = Team::instance();
-    if (const auto use = team.acquire(crew.all)) {
-      if (team.leaves_alone(crew)) {
-        run_alone(task, context);
-        team.note_alone();
-        return 1;
-      }
-      note_use();
-      t_last_thread_count =
-          together ? team.run_together(crew, task, context) : team.run_shares(crew, task, context);
-      return t_last_thread_count;
-    }
+    const int threads = run_on_team(crew, together, task, context);
+    if (threads > 0) return t_last_thread_count = threads;
+    run_alone(task, context);
+    if (crew.brief) Team::instance().note_alone();
+    return 1;
   }
 #else
   (void)crew, (void)together;

@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kBriefly = 100;                                 // of the turns before others may have the core
 constexpr auto kAlert = std::chrono::milliseconds(4);         // a helper stays awake so long after a call,
-constexpr auto kBriefAlert = std::chrono::microseconds(300);  // and so long after a brief one
+constexpr auto kBriefAlert = std::chrono::microseconds(300);  // after a brief one, and once it was woken
 constexpr auto kBurstGap = std::chrono::microseconds(100);    // between the brief calls of a burst
 constexpr int kBurst = 32;                                    // of them before a helper is woken
 constexpr int kItemBits = 28;                                 // of a cursor, below the phase
@@ -148,8 +148,10 @@ void Team::open(const Crew& crew, bool together, Task task, void* context, int e
     if (!helper.parked.load()) continue;
     {
       const std::lock_guard<std::mutex> lock(helper.mutex);
-      if (helper.parked.load()) helper.steer();
-      helper.summoned = true;
+      if (helper.parked.load()) {
+        helper.steer();
+        helper.summoned = true;
+      }
     }
     helper.woken.notify_one();
   }
@@ -158,10 +160,15 @@ void Team::open(const Crew& crew, bool together, Task task, void* context, int e
 bool Team::leaves_alone(const Crew& crew) {
   if (!crew.brief || (!helpers_.empty() && !helpers_.front()->parked.load())) return false;
   // To wake somebody takes as long as a brief call, so the next calls have to make up for it.
-  burst_ = Clock::now() - alone_until_ < kBurstGap ? burst_ + 1 : 0;
+  const Clock::duration alone_until(alone_until_.load(std::memory_order_relaxed));
+  burst_ = Clock::now().time_since_epoch() - alone_until < kBurstGap ? burst_ + 1 : 0;
   if (burst_ < kBurst) return true;
   burst_ = 0;
   return false;
+}
+
+void Team::note_alone() {
+  alone_until_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
 }
 
 /// Waits until all helpers have joined; returns how many that are.

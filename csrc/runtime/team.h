@@ -39,9 +39,9 @@ class Team {
   std::unique_lock<std::mutex> acquire(bool wait);
 
   /// Whether a brief call is for its caller alone: nobody is awake, and it is no burst. The caller has
-  /// acquired the team, and says with `note_alone` when such a call is over.
+  /// acquired the team; it says with `note_alone` when such a call is over.
   bool leaves_alone(const Crew& crew);
-  void note_alone() { alone_until_ = std::chrono::steady_clock::now(); }
+  void note_alone();
 
   /// Runs task(context, {i, crew.share_count(), ...}) for each i once, on whichever threads come; shares must
   /// not meet. The caller has acquired the team. Returns crew.threads, or how many came if all are waited
@@ -105,8 +105,8 @@ class Team {
   std::mutex use_;  // held by the thread whose call it is
   std::vector<std::unique_ptr<Helper>> helpers_;
   std::unique_ptr<Ticket[]> tickets_;
-  std::chrono::steady_clock::time_point alone_until_;  // the end of the last brief call done alone
-  int burst_ = 0;                                      // of those, so many in close succession
+  std::atomic<std::chrono::steady_clock::rep> alone_until_{0};  // the end of the last brief call done alone
+  int burst_ = 0;                                               // of those, so many in close succession
 
   // What helpers read of a call: of one call if the epoch is the same before and after, and still to be done
   // if they then take a share of that epoch, or join it.

@@ -54,6 +54,9 @@ def test_stub_of_cython_names_what_the_module_has(stub: Path) -> None:
                 elif isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name):
                     assert hasattr(found, member.target.id), member.target.id
         else:
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                name = node.target.id  # an alias for types begins with an underscore
+                assert name.startswith("_") or hasattr(module, name), name
             continue
         declared.add(node.name)
     own = {
@@ -68,5 +71,5 @@ def test_stub_of_cython_names_what_the_module_has(stub: Path) -> None:
 
 def every_argument(node: ast.FunctionDef) -> list[ast.arg]:
     given = node.args
-    optional = [argument for argument in (given.vararg, given.kwarg) if argument is not None]
-    return [*given.posonlyargs, *given.args, *optional[:1], *given.kwonlyargs]
+    in_order = [*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg]
+    return [argument for argument in in_order if argument is not None]

@@ -206,8 +206,10 @@ SLEEP_OF_A_HELPER = """
     before = threads()
     kernel_forward(arguments, _threads=2)
     (helper,) = threads() - before
-    time.sleep(0.2)
-    asleep = times_awake()
+    asleep = -1
+    while asleep != times_awake():
+        asleep = times_awake()
+        time.sleep(0.2)
     for _ in range(40):
         time.sleep(0.003)
         kernel_forward(arguments)  # no work for a second thread that sleeps
@@ -218,7 +220,13 @@ SLEEP_OF_A_HELPER = """
         if _core.last_thread_count() == 2:
             break
     else:
-        raise AssertionError("nobody was woken")
+        raise AssertionError("nobody was called")
+    for _ in range(1000):
+        if times_awake() > asleep:
+            break
+        time.sleep(0.01)
+    else:
+        raise AssertionError("nobody woke")
 """
 
 

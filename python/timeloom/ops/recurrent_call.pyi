@@ -3,7 +3,7 @@ from typing import Any, TypeAlias
 from timeloom.ops.recurrent_options import Options
 
 # Outputs and final states.
-Results: TypeAlias = tuple[Any, tuple[Any, ...]]
+_Results: TypeAlias = tuple[Any, tuple[Any, ...]]
 
 def cells() -> dict[str, Any]: ...
 def prepare(
@@ -31,5 +31,5 @@ def call(
     return_sequences: bool,
     go_backwards: bool,
     options: Options,
-) -> Results: ...
-def run_both(first: dict[str, Any], second: dict[str, Any]) -> list[Results]: ...
+) -> _Results: ...
+def run_both(first: dict[str, Any], second: dict[str, Any]) -> list[_Results]: ...

@@ -74,7 +74,7 @@ def run_both(dict first, dict second):
     return results
 
 
-def prepare(
+cpdef tuple prepare(
     cell,
     inputs,
     kernel,
