@@ -217,11 +217,7 @@ def walk_backward(list records, tuple span, list targets, list sources, bint rel
         touched.update(inputs)
         for place, gradient in enumerate(results):
             if needs[place] and gradient is not None:
-                source = inputs[place]
-                if source in totals:
-                    gradients.add(source, gradient)
-                else:
-                    totals[source] = gradient
+                gradients.add(inputs[place], gradient)
     return {source: dense(totals.get(source)) for source in wanted}, touched
 
 

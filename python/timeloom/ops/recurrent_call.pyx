@@ -148,8 +148,8 @@ cdef run(tuple prepared):
 
 
 cdef tuple recorded(outputs, tuple finals, keys, back):
-    """Outputs and final states, traced if there is a way back."""
-    if back is None or keys is None:
+    """Outputs and final states, traced if the operands have keys; then there is a way back."""
+    if keys is None:
         return outputs, finals
     cdef tuple results = append_many((outputs, *finals), keys, back)
     return results[0], results[1:]
