@@ -1,8 +1,9 @@
-// The products of backward with the transposed weights: the gradient of the state before a step and of the
-// inputs.
+// The products of backward with the transposed weights, and with those of the state: the gradient of the
+// state before a step.
 //
-// The gradients of the sums of a chunk lie in one buffer that serves, unpacked, as left operand of these two
-// and as packed right operand of the weight gradients (rnn_weight_gradients.h).
+// The gradients of the sums of a chunk lie in one buffer that serves, unpacked, as left operand of these,
+// also for the inputs (rnn_input_gradient.h), and as packed right operand of the weight gradients
+// (rnn_weight_gradients.h).
 #pragma once
 
 #include "kernels/rnn_backward_rows.h"
@@ -11,12 +12,12 @@ template <class Cell, class V>
 class BackwardProducts : protected BackwardRows<Cell, V> {
  protected:
   using Rows = BackwardRows<Cell, V>;
-  using Rows::backward_, Rows::count_, Rows::features_, Rows::fresh_;
+  using Rows::backward_, Rows::fresh_;
   using Rows::BackwardRows;
-  using Rows::d_gate_offset, Rows::d_input, Rows::d_state, Rows::d_sums, Rows::d_sums_of_chunk;
+  using Rows::d_gate_offset, Rows::d_state, Rows::d_sums, Rows::d_sums_of_chunk;
   using Rows::kPanelsOfRow;
   using Rows::own_, Rows::padded_units_, Rows::panel_stride_, Rows::panels_, Rows::shared_, Rows::units_;
-  using Rows::own_rows, Rows::row_at;
+  using Rows::own_rows;
   using Rows::upstream, Rows::worker_;
   using typename Rows::Gates;
   using typename Rows::Scalar;
@@ -276,86 +277,6 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       }
       multiply_add<kRows, 0, 4>(acc, left, weights, Shape::kColumns, Gates::kUnits);
       weights += (range.end - range.begin) * Gates::kUnits * Shape::kColumns;
-    }
-  }
-
-  /// dx of the gathered rows = d sums W^T: threads divide the rows of all steps.
-  void input_gradient() noexcept {
-    if (!backward_.d_inputs) return;
-    if (shared_.path.by_gate) {
-      input_gradient_by_gate();
-      return;
-    }
-    for_widths({0, Shape::column_panels(features_)}, features_, [&](auto vectors, Share columns) {
-      input_gradient_columns<decltype(vectors)::value>(columns);
-    });
-  }
-
-  /// dx of panels of features of which the first `kVectors` vectors hold any.
-  template <int kVectors>
-  void input_gradient_columns(Share columns) noexcept {
-    static_assert(Shape::kInputWidth > 0, "a cell whose sums take no input has no use");
-    const Share share = share_of(count_, worker_);
-    multiply_blocks<kVectors, Shape::kInputBegin, Shape::kInputWidth>(
-        share.end - share.begin, columns,
-        backward_.packed_transposed + Shape::transposed_input_offset(shared_.sizes),
-        [=](index at) { return share.begin + at; },
-        [=](V(&acc)[kVectors], index at, index column, bool fresh) {
-          if (fresh && shared_.asks_ahead)
-            ask_for(d_input(share.begin + at) + column * Shape::kColumns, Shape::kColumns);
-          load_columns(acc, share.begin + at, column, fresh);
-        },
-        [=](const V(&acc)[kVectors], index at, index column) {
-          store_columns(acc, share.begin + at, column);
-        });
-  }
-
-  /// The same gate by gate: a chain for each, times the factors that the gate took the inputs with.
-  void input_gradient_by_gate() noexcept {
-    const Share share = share_of(count_, worker_);
-    for (index column = 0; column < Shape::column_panels(features_); ++column) {
-      const Scalar* weights = backward_.packed_transposed + Gates::transposed_input_offset(shared_.sizes) +
-                              column * Gates::transposed_input_panel(shared_.sizes);
-      for_row_tiles<kProductRows>(share.end - share.begin, [&](auto rows, index tile) {
-        constexpr int kRows = decltype(rows)::value;
-        const index first = share.begin + tile;
-        for (int a = Cell::kInfo.input.begin; a < Cell::kInfo.input.end; ++a) {
-          V acc[kRows][4];
-          multiply_gate(acc, weights, a, Cell::kInfo.input, [&](int i) { return first + i; });
-          for (int i = 0; i < kRows; ++i) {
-            V total[4];
-            load_columns(total, first + i, column, a == Cell::kInfo.input.begin);
-            const Scalar* factors = shared_.input_dropout
-                                        ? this->input_factors(Cell::kInfo.input_gate[a], row_at(first + i)) +
-                                              column * Shape::kColumns
-                                        : nullptr;
-            TIMELOOM_UNROLL
-            for (int v = 0; v < 4; ++v) {
-              const index left = features_ - column * Shape::kColumns - v * V::kLanes;
-              const V factor = factors ? load_lanes<V>(factors + v * V::kLanes, left) : V::broadcast(1);
-              total[v] = fma(acc[i][v], factor, total[v]);
-            }
-            store_columns(total, first + i, column);
-          }
-        }
-      });
-    }
-  }
-
-  template <int kVectors>
-  TIMELOOM_INLINE void load_columns(V (&acc)[kVectors], index at, index column, bool fresh) const noexcept {
-    TIMELOOM_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      const index feature = column * Shape::kColumns + v * V::kLanes;
-      acc[v] = fresh ? V::zero() : load_lanes<V>(d_input(at) + feature, features_ - feature);
-    }
-  }
-  template <int kVectors>
-  TIMELOOM_INLINE void store_columns(const V (&acc)[kVectors], index at, index column) const noexcept {
-    TIMELOOM_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      const index feature = column * Shape::kColumns + v * V::kLanes;
-      store_lanes(acc[v], d_input(at) + feature, features_ - feature);
     }
   }
 

@@ -81,6 +81,12 @@ struct Panel {
     if (count == 0 || !(kClosesGradients || kNarrows)) return 0;
     return count * kUnits - (count - 1) * gradient_distance(left) - left;
   }
+  /// Whether dx of a row is a dot product for each feature, K / L multiply-adds and a sum of lanes that takes
+  /// the time of 16, K being the sums: beside K for each vector of features.
+  static bool dots_input(const RnnSizes& sizes) {
+    const index sums = panels(sizes) * kInputWidth;
+    return 4 * sizes.features * (sums + 16 * kLanes) < 3 * kLanes * sums;
+  }
   static index padded_units(const RnnSizes& sizes) {
     return (panels(sizes) * kUnits + kColumns - 1) / kColumns * kColumns;
   }
@@ -117,7 +123,7 @@ struct Panel {
   }
 
   // Transposed weights: by phase [panels of units][P * state width][4L], then [panels of features][P * input
-  // width][4L].
+  // width][4L] or, of few features, [F][P * input width].
   static index transposed_state_panel(const RnnSizes& sizes, int phase) {
     return panels(sizes) * state_width(phase) * kColumns;
   }
@@ -290,6 +296,31 @@ void pack_transposed_panel(Scalar* target, const Scalar* source, index rows, ind
   }
 }
 
+/// The weights of few inputs for dot products with the gradients of the sums: target [F][P][input width],
+/// each panel as those lie in it, with zeros between the accumulators of a last one where they lie closer.
+template <class Cell, class Shape, class Scalar>
+void pack_dots(Scalar* target, const RnnPacking<Scalar>& packing, const Worker& worker) noexcept {
+  constexpr CellInfo info = Cell::kInfo;
+  const RnnSizes& sizes = packing.sizes;
+  const index panels = Shape::panels(sizes);
+  const Share share = share_of(sizes.features, worker);
+  for (index feature = share.begin; feature < share.end; ++feature) {
+    const Scalar* const source = packing.kernel + feature * info.input_gates * sizes.units;
+    for (index panel = 0; panel < panels; ++panel) {
+      const index first = panel * Shape::kUnits;
+      const index filled = sizes.units - first < Shape::kUnits ? sizes.units - first : Shape::kUnits;
+      const index distance = Shape::gradient_distance(sizes.units - first);
+      Scalar* const of_panel = target + (feature * panels + panel) * Shape::kInputWidth;
+      for (index at = 0; at < Shape::kInputWidth; ++at) of_panel[at] = 0;
+      for (int a = info.input.begin; a < info.input.end; ++a) {
+        const Scalar* const from = source + info.input_gate[a] * sizes.units + first;
+        Scalar* const to = of_panel + (a - info.input.begin) * distance;
+        for (index unit = 0; unit < filled; ++unit) to[unit] = from[unit];
+      }
+    }
+  }
+}
+
 /// Packs kernel and recurrent_kernel for the products of backward: state gradients and dx.
 template <class Cell, class Shape, class Scalar>
 void pack_transposed_panels(const RnnPacking<Scalar>& packing, const Worker& worker) noexcept {
@@ -305,6 +336,10 @@ void pack_transposed_panels(const RnnPacking<Scalar>& packing, const Worker& wor
                                    info.state_gates, info.state_gate, info.state[phase].begin,
                                    info.state[phase].end, column_panel);
     }
+  }
+  if (!packing.by_gate && Shape::dots_input(sizes)) {
+    pack_dots<Cell, Shape>(packing.packed + Shape::transposed_input_offset(sizes), packing, worker);
+    return;
   }
   const Share feature_share = share_of(Shape::column_panels(sizes.features), worker);
   for (index column_panel = feature_share.begin; column_panel < feature_share.end; ++column_panel) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/outer.h"
-#include "kernels/rnn_backward_products.h"
+#include "kernels/rnn_input_gradient.h"
 
 /// Whether each of `gates` blocks of columns of the weights feeds one accumulator of the ranges, so that a
 /// chunk may overwrite its gradients.
@@ -19,14 +19,14 @@ constexpr bool each_gate_feeds_one(int gates, const int (&gate_of)[kMaxAccumulat
 }
 
 template <class Cell, class V>
-class WeightGradients : protected BackwardProducts<Cell, V> {
+class WeightGradients : protected InputGradient<Cell, V> {
  protected:
-  using Products = BackwardProducts<Cell, V>;
+  using Products = InputGradient<Cell, V>;
   using Products::backward_, Products::count_, Products::features_, Products::fresh_, Products::panels_,
       Products::shared_;
-  using Products::BackwardProducts;
   using Products::d_gate_offset, Products::d_sums_of_chunk, Products::input_rows, Products::state_rows;
   using Products::input_distance_, Products::state_distance_;
+  using Products::InputGradient;
   using Products::panel_stride_, Products::row_stride_;
   using Products::scratch, Products::units_, Products::worker_;
   using typename Products::Gates;

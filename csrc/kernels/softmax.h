@@ -1,22 +1,12 @@
 // Softmax, its logarithm and their gradients, row by row.
 //
-// The sum of a row runs in L interleaved chains that are then added in ascending order: it depends on the row
+// The sum of a row runs in L interleaved chains that are then added as sum_lanes does: it depends on the row
 // alone. The largest element is taken off first, so nothing overflows. As in NumPy, a row with NaN or
 // +infinity, or of -infinity only, is NaN throughout; -infinity beside finite elements has probability 0.
 // Legend: x operand, y softmax or log_softmax of x, m largest element of the row.
 #pragma once
 
 #include "kernels/elementwise.h"
-
-/// The lanes of a vector added in ascending order.
-template <class V>
-TIMELOOM_INLINE typename V::scalar sum_lanes(V value) noexcept {
-  typename V::scalar lanes[V::kLanes];
-  value.store(lanes);
-  typename V::scalar sum = lanes[0];
-  for (int lane = 1; lane < V::kLanes; ++lane) sum += lanes[lane];
-  return sum;
-}
 
 /// The largest element that is not NaN; -infinity if there is none.
 template <class V>

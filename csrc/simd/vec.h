@@ -75,3 +75,18 @@ struct BinaryFormat<double> {
 #else
 #include "simd/vec_scalar.h"
 #endif
+
+/// The sum of the lanes: halves are added until a quarter of them is left, and those in ascending order.
+template <class V>
+TIMELOOM_INLINE typename V::scalar sum_lanes(V value) noexcept {
+  constexpr int kLeft = V::kLanes < 4 ? V::kLanes : V::kLanes / 4;
+  if constexpr (kLeft < V::kLanes) {
+    value = value + V::template joined<V::kLanes / 2>(value, value);
+    value = value + V::template joined<V::kLanes / 4>(value, value);
+  }
+  typename V::scalar lanes[V::kLanes];
+  value.store(lanes);
+  typename V::scalar sum = lanes[0];
+  for (int lane = 1; lane < kLeft; ++lane) sum += lanes[lane];
+  return sum;
+}
