@@ -7,9 +7,7 @@
 template <class V, class Scalar = typename V::scalar>
 MatrixView<const Scalar> gather_block(Scalar* target, const MatrixView<const Scalar>& block) noexcept {
   const index distance = row_distance<Scalar>(block.cols);
-  for (index row = 0; row < block.rows; ++row) {
-    copy_row<V>(target + row * distance, block.data + row * block.row_stride, block.cols);
-  }
+  copy_rows<V>(target, distance, block.data, block.row_stride, block.rows, block.cols);
   return {target, block.rows, block.cols, distance};
 }
 
@@ -181,10 +179,9 @@ void gemm_outer(const GemmOuter<typename V::scalar>& call, const Worker& worker)
     const index count = rows - begin < kChunkRows ? rows - begin : kChunkRows;
     for_items(parts, worker, {}, [&](index part) {
       const Share own_rows = part_of(count, part, parts);
-      for (index row = own_rows.begin; row < own_rows.end; ++row) {
-        copy_row<V>(call.gathered + row * distance, call.left.data + (begin + row) * call.left.row_stride,
-                    call.left.cols);
-      }
+      copy_rows<V>(call.gathered + own_rows.begin * distance, distance,
+                   call.left.data + (begin + own_rows.begin) * call.left.row_stride, call.left.row_stride,
+                   own_rows.end - own_rows.begin, call.left.cols);
       const Share own_panels = part_of(panels, part, parts);
       for (index panel = own_panels.begin; panel < own_panels.end; ++panel) {
         const index column = panel * kColumns;

@@ -9,7 +9,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
  protected:
   using Rows = RnnRows<Cell, V>;
   using Rows::batch_, Rows::features_, Rows::panels_, Rows::padded_units_, Rows::state_width_, Rows::units_;
-  using Rows::for_rows, Rows::input, Rows::own_rows, Rows::share_items;
+  using Rows::input, Rows::own_rows, Rows::share_items;
   using Rows::input_distance_, Rows::input_operands_, Rows::state_distance_, Rows::state_operands_;
   using Rows::kPanelsOfGates, Rows::kPanelsOfRow;
   using Rows::own_, Rows::shared_, Rows::step_begin_, Rows::worker_;
@@ -141,25 +141,23 @@ class BackwardRows : protected RnnRows<Cell, V> {
 
   /// The left operands of the weight gradients of a chunk, and where their rows come from.
   void gather_rows(index chunk) noexcept {
-    for_rows(shared_.plan.chunk_begin[chunk], shared_.plan.chunk_begin[chunk + 1],
-             [&](index row, index step) {
-               const index at = chunk_row(row, step);
-               const Scalar* source = input(row, step);
-               input_place(at) = source - shared_.inputs.data;
-               row_at(at) = row;
-               for (int operand = 0; operand < input_operands_; ++operand) {
-                 take_row<V>(input_rows(operand) + at * input_distance_, source,
-                             this->input_factors(operand, row), features_);
-               }
-               for (int operand = 0; operand < state_operands_; ++operand) {
-                 take_row<V>(state_rows(operand) + at * state_distance_, previous_output(row, step),
-                             this->state_factors(operand, row), units_);
-               }
-               if constexpr (Shape::kPhases == 2) {
-                 copy_row<V>(backward_.operand_rows + at * state_distance_,
-                             backward_.operand + this->packed_place(row, step) * state_distance_, units_);
-               }
-             });
+    const bool as_they_are = !step_begin_ && !shared_.input_dropout && !shared_.recurrent_dropout;
+    this->for_steps(shared_.plan.chunk_begin[chunk], shared_.plan.chunk_begin[chunk + 1], [&](index step) {
+      const index count = own_rows(step);
+      if (count == 0) return;
+      if (as_they_are) {
+        gather_side_by_side(step, count);
+      } else {
+        for (index k = 0; k < count; ++k) gather_row(own_.row(k), step);
+      }
+      if constexpr (Shape::kPhases == 2) {
+        for (index k = 0; k < count; ++k) {
+          const index row = own_.row(k);
+          copy_row<V>(backward_.operand_rows + chunk_row(row, step) * state_distance_,
+                      backward_.operand + this->packed_place(row, step) * state_distance_, units_);
+        }
+      }
+    });
   }
 
   index& input_place(index at) const noexcept { return backward_.sources[at]; }
@@ -180,4 +178,38 @@ class BackwardRows : protected RnnRows<Cell, V> {
   index chunk_first_ = 0;  // the first packed row of the chunk at hand, among those of the strand
   index count_ = 0;        // packed rows of that chunk
   bool fresh_ = false;     // it is the first that is walked: nothing has been added to the gradients
+
+ private:
+  void gather_row(index row, index step) const noexcept {
+    const index at = chunk_row(row, step);
+    const Scalar* source = input(row, step);
+    input_place(at) = source - shared_.inputs.data;
+    row_at(at) = row;
+    for (int operand = 0; operand < input_operands_; ++operand) {
+      take_row<V>(input_rows(operand) + at * input_distance_, source, this->input_factors(operand, row),
+                  features_);
+    }
+    for (int operand = 0; operand < state_operands_; ++operand) {
+      take_row<V>(state_rows(operand) + at * state_distance_, previous_output(row, step),
+                  this->state_factors(operand, row), units_);
+    }
+  }
+
+  /// All own rows of a step of a dense batch without dropout: each lies as far from the one before it.
+  void gather_side_by_side(index step, index count) const noexcept {
+    const index first = own_.row(0);
+    const index at = chunk_row(first, step);
+    const index ahead = own_.stride;
+    const Scalar* source = input(first, step);
+    const index distance = ahead * shared_.inputs.row_stride;
+    index place = source - shared_.inputs.data;
+    for (index k = 0; k < count; ++k, place += distance) {
+      input_place(at + k * ahead) = place;
+      row_at(at + k * ahead) = first + k * ahead;
+    }
+    copy_rows<V>(input_rows(0) + at * input_distance_, ahead * input_distance_, source, distance, count,
+                 features_);
+    copy_rows<V>(state_rows(0) + at * state_distance_, ahead * state_distance_, previous_output(first, step),
+                 ahead * (step == 0 ? units_ : backward_.outputs.row_stride), count, units_);
+  }
 };

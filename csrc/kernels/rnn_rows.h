@@ -81,18 +81,24 @@ class RnnRows {
     for_items(items, sharer_, sharing, function);
   }
 
-  /// Calls function(row, step) for the own rows of steps [begin, end), or for those that fall to this worker
-  /// where units are divided.
+  /// Calls function(step) for steps [begin, end), or for those that fall to this worker where units are
+  /// divided.
   template <class Function>
-  void for_rows(index begin, index end, Function&& function) const noexcept {
+  TIMELOOM_INLINE void for_steps(index begin, index end, Function&& function) const noexcept {
     constexpr index kRowsOfItem = 32;
     const index steps = 1 + (kRowsOfItem - 1) / (batch_ > 0 ? batch_ : 1);
     share_items((end - begin + steps - 1) / steps, {}, [&](index item) {
       const index first = begin + item * steps;
-      for (index step = first; step < first + steps && step < end; ++step) {
-        const index count = own_rows(step);
-        for (index k = 0; k < count; ++k) function(own_.row(k), step);
-      }
+      for (index step = first; step < first + steps && step < end; ++step) function(step);
+    });
+  }
+
+  /// Calls function(row, step) for the own rows of such steps.
+  template <class Function>
+  void for_rows(index begin, index end, Function&& function) const noexcept {
+    for_steps(begin, end, [&](index step) {
+      const index count = own_rows(step);
+      for (index k = 0; k < count; ++k) function(own_.row(k), step);
     });
   }
 

@@ -240,6 +240,20 @@ TIMELOOM_INLINE void copy_row(Scalar* target, const Scalar* source, index count)
   }
 }
 
+/// Rows of `count` elements, as far apart as the two distances say.
+template <class V, class Scalar = typename V::scalar>
+TIMELOOM_INLINE void copy_rows(Scalar* target, index target_distance, const Scalar* source,
+                               index source_distance, index rows, index count) noexcept {
+  const int rest = static_cast<int>(count % V::kLanes);
+  for (index row = 0; row < rows; ++row) {
+    index at = 0;
+    for (; at + V::kLanes <= count; at += V::kLanes) V::load(source + at).store(target + at);
+    if (rest > 0) V::load_partial(source + at, rest).store_partial(target + at, rest);
+    target += target_distance;
+    source += source_distance;
+  }
+}
+
 /// Cuts `count` rows into tiles of nearly equal height (32 rows of at most 6: 6 6 5 5 5 5) and calls
 /// function(Constant<height>, first row) for each in ascending order.
 template <int kMost, class Function>
