@@ -22,6 +22,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   using typename Rows::Gates;
   using typename Rows::Scalar;
   using typename Rows::Shape;
+  using typename Rows::Upstream;
   static constexpr int kProductRows = tile_rows<V>(4);
 
   /// Phase 0: d h of step - 1 = what the cell gave it directly + upstream of step - 1 + d sums U^T.
@@ -32,14 +33,17 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       multiply_row_transposed<kPhase>(columns, step);
       return;
     }
+    const index first = this->chunk_row(own_.row(0), step);
+    const index ahead = own_.stride / this->strand_.distance;
+    const Upstream above = upstream(kPhase == 0 ? step - 1 : -1);
     for_widths(columns, units_, [&](auto vectors, Share columns) {
       constexpr int kVectors = decltype(vectors)::value;
       multiply_blocks<kVectors, Shape::state_begin(kPhase), Shape::state_width(kPhase)>(
           own_rows(step), columns,
           backward_.packed_transposed + Shape::transposed_state_offset(shared_.sizes, kPhase),
-          [=](index at) { return this->chunk_row(own_.row(at), step); },
+          [=](index at) { return first + at * ahead; },
           [=](V(&acc)[kVectors], index at, index column, bool fresh) {
-            start_of_chain<kPhase>(acc, own_.row(at), step, column, fresh);
+            start_of_chain<kPhase>(acc, own_.row(at), step, above, column, fresh);
           },
           [=](const V(&acc)[kVectors], index at, index column) {
             Scalar* target = d_left<kPhase>(own_.row(at)) + column * Shape::kColumns;
@@ -146,12 +150,13 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
     const Scalar* weights =
         backward_.packed_transposed + Shape::transposed_state_offset(shared_.sizes, kPhase);
     const index distance = Shape::transposed_state_panel(shared_.sizes, kPhase);
+    const Upstream above = upstream(kPhase == 0 ? step - 1 : -1);
     for_row_tiles<kPanelsOfRow>(columns.end - columns.begin, [&](auto panels, index at) {
       constexpr int kPanels = decltype(panels)::value;
       const index column = step & 1 ? columns.end - kPanels - at : columns.begin + at;
       V acc[kPanels][1][4];
       TIMELOOM_UNROLL
-      for (int p = 0; p < kPanels; ++p) start_of_chain<kPhase>(acc[p][0], row, step, column + p, true);
+      for (int p = 0; p < kPanels; ++p) start_of_chain<kPhase>(acc[p][0], row, step, above, column + p, true);
       multiply_add_panels<0, 4>(
           acc, left, weights + column * distance, distance, Shape::kColumns,
           panels_ * kSegment - Shape::empty_gradients(shared_.sizes, kSegment / Shape::kUnits));
@@ -168,6 +173,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   /// The same gate by gate: a chain for each, times the factors that the gate took the state with.
   template <int kPhase>
   void multiply_transposed_by_gate(Share columns, index step) noexcept {
+    const Upstream above = upstream(kPhase == 0 ? step - 1 : -1);
     for (index column = columns.begin; column < columns.end; ++column) {
       const Scalar* weights = backward_.packed_transposed +
                               Gates::transposed_state_offset(shared_.sizes, kPhase) +
@@ -179,7 +185,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
           for (int i = 0; i < kRows; ++i) {  // no product: what comes from above alone
             const index row = own_.row(first + i);
             V total[4];
-            start_of_chain<kPhase>(total, row, step, column, true);
+            start_of_chain<kPhase>(total, row, step, above, column, true);
             TIMELOOM_UNROLL
             for (int v = 0; v < 4; ++v) total[v].store(d_left<kPhase>(row) + unit + v * V::kLanes);
           }
@@ -191,7 +197,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
           for (int i = 0; i < kRows; ++i) {
             const index row = own_.row(first + i);
             V total[4];
-            start_of_chain<kPhase>(total, row, step, column, a == Cell::kInfo.state[kPhase].begin);
+            start_of_chain<kPhase>(total, row, step, above, column, a == Cell::kInfo.state[kPhase].begin);
             const bool times = kPhase == 0 && shared_.recurrent_dropout;
             const Scalar* factors =
                 times ? this->state_factors(Cell::kInfo.state_gate[a], row) + unit : nullptr;
@@ -216,7 +222,7 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   /// while the one before it is at work.
   TIMELOOM_INLINE void expect_cell(index row, index step, index column) const noexcept {
     const Share panels = this->panels_of({column, column + 1});
-    const Scalar* from_above = step > 0 ? upstream(row, step - 1) : nullptr;
+    const Scalar* from_above = upstream(step - 1).of(row);
     if (from_above) ask_for(from_above + column * Shape::kColumns, Shape::kColumns);
     for (index panel = panels.begin; panel < panels.end; ++panel) {
       const index unit = panel * Shape::kUnits;
@@ -229,12 +235,12 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
   }
 
   template <int kPhase, int kVectors>
-  TIMELOOM_INLINE void start_of_chain(V (&acc)[kVectors], index row, index step, index column,
-                                      bool fresh) const noexcept {
+  TIMELOOM_INLINE void start_of_chain(V (&acc)[kVectors], index row, index step, const Upstream& above,
+                                      index column, bool fresh) const noexcept {
     const index unit = column * Shape::kColumns;
     const Scalar* source = d_left<kPhase>(row);
     if (kPhase == 0 && fresh && step > 0 && shared_.asks_ahead) expect_cell(row, step - 1, column);
-    const Scalar* from_above = kPhase == 0 && fresh && step > 0 ? upstream(row, step - 1) : nullptr;
+    const Scalar* from_above = fresh ? above.of(row) : nullptr;
     TIMELOOM_UNROLL
     for (int v = 0; v < kVectors; ++v) {
       acc[v] = kPhase == 1 && fresh ? V::zero() : V::load(source + unit + v * V::kLanes);

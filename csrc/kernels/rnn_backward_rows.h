@@ -82,9 +82,23 @@ class BackwardRows : protected RnnRows<Cell, V> {
     return strand_rows(step) - chunk_first_ + (step_begin_ ? place / strand_.distance : place);
   }
 
-  /// The upstream gradient of a row's output at a step, or null.
-  const Scalar* upstream(index row, index step) const noexcept {
-    return backward_.d_outputs.data ? this->as_outputs(backward_.d_outputs, row, step) : nullptr;
+  /// The upstream gradients of a step: of a row, or null if there are none.
+  struct Upstream {
+    const Scalar* data;
+    index distance;
+    const index* place_of_row;  // where rows lie anywhere
+
+    TIMELOOM_INLINE const Scalar* of(index row) const noexcept {
+      if (!data) return nullptr;
+      return data + (place_of_row ? place_of_row[row] : row) * distance;
+    }
+  };
+
+  Upstream upstream(index step) const noexcept {
+    const SequenceView<const Scalar>& view = backward_.d_outputs;
+    if (!view.data || step < 0) return {nullptr, 0, nullptr};
+    if (step_begin_) return {view.data, units_, shared_.plan.output_row + step_begin_[step]};
+    return {view.data + step * view.step_stride, view.row_stride, nullptr};
   }
 
   /// Calls function(columns) for groups of panels of columns of the product with the state's weights, and of
@@ -122,9 +136,10 @@ class BackwardRows : protected RnnRows<Cell, V> {
   /// For the rows that end with this step: d h = gradient of the final state + upstream gradient.
   void add_upstream(Share columns, index step) noexcept {
     const index later = step + 1 < shared_.sizes.steps ? own_rows(step + 1) : 0;
+    const Upstream from_above = upstream(step);
+    if (!from_above.data) return;
     for_units(columns, later, own_rows(step), [&](index panel, index row) {
-      const Scalar* source = upstream(row, step);
-      if (!source) return;
+      const Scalar* source = from_above.of(row);
       Scalar* target = d_state(0, row);
       for (int tile = 0; tile < Shape::kTiles; ++tile) {
         const index unit = panel * Shape::kUnits + tile * V::kLanes;
