@@ -31,6 +31,8 @@ THREADS = (1, 2, 3, 8)
 # (batch, timesteps, features, units): tails; batch 1; two chunks of about 512 rows; units over a K block; two
 # strands of unequal size, of a chunk and of several.
 SIZES = [(8, 7, 5, 17), (1, 12, 3, 33), (13, 80, 2, 9), (3, 4, 28, 150), (17, 20, 3, 9), (19, 120, 2, 5)]
+# Few features, whose gradients are dot products; beside (1, 12, 3, 33) and others above that are so too.
+SIZES += [(11, 6, 1, 20), (6, 5, 4, 70)]
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
 each_isa = pytest.mark.parametrize("isa", ISAS)

@@ -39,6 +39,9 @@ CHUNKED_SIZES = [
 # Panels of columns backward whose last one has three vectors of units and of features, however wide they are;
 # the last size has so many that rows are gathered, block by block, and a last panel that is in part empty.
 WIDE_SIZES = [(5, 3, 44, 108), (4, 3, 22, 52), (3, 3, 11, 27), (3, 2, 7, 15), (3, 2, 268, 341)]
+# So few features that the gradient of each is a dot product of its own, on some ISA at least, and the next
+# ones that are not; last panels of all kinds, and batches that fill no tile.
+FEW_FEATURES = [(9, 5, 1, 9), (8, 6, 2, 20), (5, 7, 3, 40), (4, 6, 5, 70), (3, 5, 8, 100), (17, 16, 10, 130)]
 # Products deeper than the block that stays in cache. Only in float64: over 2400 terms one float32 chain can
 # err more than 8 times what BLAS does with several partial sums, which the rule of one chain forgoes.
 DEEP_SIZES = [(3, 2, 1100, 5), (5, 3, 2, 800)]
@@ -83,7 +86,9 @@ def test_every_tail(cell, isa, dtype, place):
     check(Case(cell, *SIZES[place], **options(place)), isa, dtype)
 
 
-@pytest.mark.parametrize("size", CHUNKED_SIZES + WIDE_SIZES, ids=lambda size: "x".join(map(str, size)))
+@pytest.mark.parametrize(
+    "size", CHUNKED_SIZES + WIDE_SIZES + FEW_FEATURES, ids=lambda size: "x".join(map(str, size))
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("cell", CELLS)
