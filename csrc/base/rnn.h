@@ -133,7 +133,7 @@ struct RnnCall {
   const Scalar* initial[kMaxStates];  // [B, U] each, never null
   const Scalar* input_dropout;        // factors of the inputs, gate by gate [input_gates, B, F]; null: none
   const Scalar* recurrent_dropout;    // factors of the state in its products [state_gates, B, U]; null: none
-  bool asks_ahead;                    // for what is kept and for d_inputs, as they outgrow the caches
+  bool asks_ahead;                    // for what is kept and tiles of d_inputs, as they outgrow the caches
   bool zoned;                         // whether states keep a part of their old value
   SequenceView<const Scalar> zoneout[kMaxStates];  // that part, laid out as outputs; data null: zoneout_rate
   Scalar zoneout_rate[kMaxStates];

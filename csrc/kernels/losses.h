@@ -1,7 +1,7 @@
 // Losses, row by row, and their gradients: one pass over the outputs each.
 //
-// A row has one value, whatever the other rows; its sums run in L interleaved chains that are then added in
-// ascending order. Legend: p output, t target (after label smoothing), n columns, g gradient of the value,
+// A row has one value, whatever the other rows; its sums run in L interleaved chains that are then added as
+// sum_lanes does. Legend: p output, t target (after label smoothing), n columns, g gradient of the value,
 // c(x) = min(max(x, low), high), 1c whether x lies in [low, high].
 //
 //   squared             sum (p - t)^2 / n                                  dp = 2 g / n (p - t)

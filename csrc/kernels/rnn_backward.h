@@ -124,7 +124,7 @@ class BackwardPass : BackwardProducts<Cell, V> {
     const index kept_distance = keeps_output() ? output_distance : ahead * Shape::kKeptWidth;
     const index state_distance = ahead * this->state_width_;
     const index d_state_distance = ahead * padded_units_;
-    const index d_sums_distance = ahead / this->strand_.distance * this->row_stride_;
+    const index d_sums_distance = 2 * this->chunk_stride() * this->row_stride_;
     const index last = this->own_.row(first + rows - 1);
     Place at[2];
     at[0] = place(panel, this->own_.row(first), step);

@@ -1,9 +1,8 @@
-// The products of backward with the transposed weights, and with those of the state: the gradient of the
-// state before a step.
+// What the products of backward with the transposed weights share, and those with the weights of the state:
+// the gradient of the state before a step.
 //
-// The gradients of the sums of a chunk lie in one buffer that serves, unpacked, as left operand of these,
-// also for the inputs (rnn_input_gradient.h), and as packed right operand of the weight gradients
-// (rnn_weight_gradients.h).
+// The gradients of the sums of a chunk lie in one buffer that serves, unpacked, as left operand of these and
+// of dx (rnn_input_gradient.h), and as packed right operand of the weight gradients (rnn_weight_gradients.h).
 #pragma once
 
 #include "kernels/rnn_backward_rows.h"
@@ -34,14 +33,14 @@ class BackwardProducts : protected BackwardRows<Cell, V> {
       return;
     }
     const index first = this->chunk_row(own_.row(0), step);
-    const index ahead = own_.stride / this->strand_.distance;
+    const index distance = this->chunk_stride();
     const Upstream above = upstream(kPhase == 0 ? step - 1 : -1);
     for_widths(columns, units_, [&](auto vectors, Share columns) {
       constexpr int kVectors = decltype(vectors)::value;
       multiply_blocks<kVectors, Shape::state_begin(kPhase), Shape::state_width(kPhase)>(
           own_rows(step), columns,
           backward_.packed_transposed + Shape::transposed_state_offset(shared_.sizes, kPhase),
-          [=](index at) { return first + at * ahead; },
+          [=](index at) { return first + at * distance; },
           [=](V(&acc)[kVectors], index at, index column, bool fresh) {
             start_of_chain<kPhase>(acc, own_.row(at), step, above, column, fresh);
           },

@@ -82,7 +82,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
     return strand_rows(step) - chunk_first_ + (step_begin_ ? place / strand_.distance : place);
   }
 
-  /// The upstream gradients of a step: of a row, or null if there are none.
+  /// The upstream gradients of a step: of a row, or null if there are none, as before the first step.
   struct Upstream {
     const Scalar* data;
     index distance;
@@ -93,6 +93,9 @@ class BackwardRows : protected RnnRows<Cell, V> {
       return data + (place_of_row ? place_of_row[row] : row) * distance;
     }
   };
+
+  /// Rows of the chunk from an own row of a step to the next.
+  index chunk_stride() const noexcept { return own_.stride / strand_.distance; }
 
   Upstream upstream(index step) const noexcept {
     const SequenceView<const Scalar>& view = backward_.d_outputs;
@@ -199,7 +202,7 @@ class BackwardRows : protected RnnRows<Cell, V> {
     const index at = chunk_row(row, step);
     const Scalar* source = input(row, step);
     input_place(at) = source - shared_.inputs.data;
-    row_at(at) = row;
+    if (shared_.input_dropout) row_at(at) = row;
     for (int operand = 0; operand < input_operands_; ++operand) {
       take_row<V>(input_rows(operand) + at * input_distance_, source, this->input_factors(operand, row),
                   features_);
@@ -220,7 +223,6 @@ class BackwardRows : protected RnnRows<Cell, V> {
     index place = source - shared_.inputs.data;
     for (index k = 0; k < count; ++k, place += distance) {
       input_place(at + k * ahead) = place;
-      row_at(at + k * ahead) = first + k * ahead;
     }
     copy_rows<V>(input_rows(0) + at * input_distance_, ahead * input_distance_, source, distance, count,
                  features_);

@@ -55,12 +55,12 @@ class InputGradient : protected BackwardProducts<Cell, V> {
   }
 
   /// dx of few features: for each a dot product of d sums and its weights, where a vector of features would
-  /// be nearly empty. The last panel ends with its last unit.
+  /// be nearly empty. Of the last panel what is behind its last unit is zeros, or left out if nobody writes
+  /// it.
   void input_gradient_dots() noexcept {
     const Share share = share_of(count_, worker_);
     const index last =
-        Shape::kInputWidth - Shape::empty_gradients(shared_.sizes, Shape::kInputEnd / Shape::kTiles -
-                                                                       Shape::kInputBegin / Shape::kTiles);
+        Shape::kInputWidth - Shape::empty_gradients(shared_.sizes, Shape::kInputWidth / Shape::kUnits);
     for_row_tiles<kDotRows>(share.end - share.begin, [&](auto rows, index tile) {
       constexpr int kRows = decltype(rows)::value;
       const index first = share.begin + tile;

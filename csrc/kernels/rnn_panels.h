@@ -81,11 +81,12 @@ struct Panel {
     if (count == 0 || !(kClosesGradients || kNarrows)) return 0;
     return count * kUnits - (count - 1) * gradient_distance(left) - left;
   }
-  /// Whether dx of a row is a dot product for each feature, K / L multiply-adds and a sum of lanes that takes
-  /// the time of 16, K being the sums: beside K for each vector of features.
+  /// Whether dx of a row is a dot product for each of F features over K sums: K / L multiply-adds and a sum
+  /// of lanes worth 16, beside K and what a tile begins and ends with, worth 32, for the one vector that so
+  /// few features would fill. It must take less than three quarters of that.
   static bool dots_input(const RnnSizes& sizes) {
-    const index sums = panels(sizes) * kInputWidth;
-    return 4 * sizes.features * (sums + 16 * kLanes) < 3 * kLanes * sums;
+    const index sums = panels(sizes) * kInputWidth - empty_gradients(sizes, kInputWidth / kUnits);
+    return 4 * sizes.features * (sums + 16 * kLanes) < 3 * kLanes * (sums + 32);
   }
   static index padded_units(const RnnSizes& sizes) {
     return (panels(sizes) * kUnits + kColumns - 1) / kColumns * kColumns;
@@ -322,7 +323,7 @@ void pack_dots(Scalar* target, const RnnPacking<Scalar>& packing, const Worker& 
 }
 
 /// Packs kernel and recurrent_kernel for the products of backward: state gradients and dx.
-template <class Cell, class Shape, class Scalar>
+template <class Cell, class Shape, bool kByGate, class Scalar>
 void pack_transposed_panels(const RnnPacking<Scalar>& packing, const Worker& worker) noexcept {
   constexpr CellInfo info = Cell::kInfo;
   const RnnSizes& sizes = packing.sizes;
@@ -337,9 +338,11 @@ void pack_transposed_panels(const RnnPacking<Scalar>& packing, const Worker& wor
                                    info.state[phase].end, column_panel);
     }
   }
-  if (!packing.by_gate && Shape::dots_input(sizes)) {
-    pack_dots<Cell, Shape>(packing.packed + Shape::transposed_input_offset(sizes), packing, worker);
-    return;
+  if constexpr (!kByGate) {
+    if (Shape::dots_input(sizes)) {
+      pack_dots<Cell, Shape>(packing.packed + Shape::transposed_input_offset(sizes), packing, worker);
+      return;
+    }
   }
   const Share feature_share = share_of(Shape::column_panels(sizes.features), worker);
   for (index column_panel = feature_share.begin; column_panel < feature_share.end; ++column_panel) {
@@ -353,8 +356,8 @@ void pack_transposed_panels(const RnnPacking<Scalar>& packing, const Worker& wor
 template <class Cell, class V>
 void rnn_pack_transposed(const RnnPacking<typename V::scalar>& packing, const Worker& worker) noexcept {
   if (packing.by_gate) {
-    pack_transposed_panels<Cell, GatePanel<Cell, V>>(packing, worker);
+    pack_transposed_panels<Cell, GatePanel<Cell, V>, true>(packing, worker);
   } else {
-    pack_transposed_panels<Cell, Panel<Cell, V>>(packing, worker);
+    pack_transposed_panels<Cell, Panel<Cell, V>, false>(packing, worker);
   }
 }

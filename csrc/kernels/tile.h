@@ -3,9 +3,9 @@
 //
 // Legend: a left operand, b packed right operand, k summed index, V a vector of L lanes.
 //
-// The rule of summation: an element is ONE chain acc = fma(a[k], b[k], acc) in ascending k. A tile may stop
-// and store its accumulators, and another may reload them; partial sums are never added. So neither the
-// number of rows of a tile nor the threads, blocks or paths change a bit.
+// The rule of summation: an element of a product of tiles is ONE chain acc = fma(a[k], b[k], acc) in
+// ascending k. A tile may stop and store its accumulators, and another may reload them; partial sums are
+// never added. So neither the number of rows of a tile nor the threads, blocks or paths change a bit.
 #pragma once
 
 #include "simd/vec.h"
@@ -233,13 +233,6 @@ TIMELOOM_INLINE V load_lanes(const typename V::scalar* source, index count) noex
   return V::zero();
 }
 
-template <class V, class Scalar = typename V::scalar>
-TIMELOOM_INLINE void copy_row(Scalar* target, const Scalar* source, index count) noexcept {
-  for (index at = 0; at < count; at += V::kLanes) {
-    store_lanes(load_lanes<V>(source + at, count - at), target + at, count - at);
-  }
-}
-
 /// Rows of `count` elements, as far apart as the two distances say.
 template <class V, class Scalar = typename V::scalar>
 TIMELOOM_INLINE void copy_rows(Scalar* target, index target_distance, const Scalar* source,
@@ -252,6 +245,11 @@ TIMELOOM_INLINE void copy_rows(Scalar* target, index target_distance, const Scal
     target += target_distance;
     source += source_distance;
   }
+}
+
+template <class V, class Scalar = typename V::scalar>
+TIMELOOM_INLINE void copy_row(Scalar* target, const Scalar* source, index count) noexcept {
+  copy_rows<V>(target, 0, source, 0, 1, count);
 }
 
 /// Cuts `count` rows into tiles of nearly equal height (32 rows of at most 6: 6 6 5 5 5 5) and calls

@@ -11,6 +11,7 @@
 //       p need not be aligned; the partial forms touch the first n in 0..kLanes elements only, others are 0.
 //   joined<first>(lo, hi): the lanes of lo from that one on, then lanes of hi, if there are four or more;
 //       first is a multiple of a quarter of them.
+//   sum_lanes(v): their sum, in an order of its own.
 //   kFmaOfLanes: whether there is fma_lanes<begin, end>(a, b, c), which multiplies in those lanes alone.
 //   + - * /, unary -, fma(a, b, c) = a * b + c (one rounding where the hardware has it, two in scalar),
 //   min, max (the SECOND operand if either is NaN), abs, sqrt, copysign(magnitude, sign),
@@ -76,7 +77,8 @@ struct BinaryFormat<double> {
 #include "simd/vec_scalar.h"
 #endif
 
-/// The sum of the lanes: halves are added until a quarter of them is left, and those in ascending order.
+/// The sum of the lanes: of four and more, halves are added until a quarter is left, and then in ascending
+/// order.
 template <class V>
 TIMELOOM_INLINE typename V::scalar sum_lanes(V value) noexcept {
   constexpr int kLeft = V::kLanes < 4 ? V::kLanes : V::kLanes / 4;

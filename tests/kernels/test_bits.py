@@ -32,7 +32,7 @@ THREADS = (1, 2, 3, 8)
 # strands of unequal size, of a chunk and of several.
 SIZES = [(8, 7, 5, 17), (1, 12, 3, 33), (13, 80, 2, 9), (3, 4, 28, 150), (17, 20, 3, 9), (19, 120, 2, 5)]
 # Few features, whose gradients are dot products; beside (1, 12, 3, 33) and others above that are so too.
-SIZES += [(11, 6, 1, 20), (6, 5, 4, 70)]
+SIZES += [(11, 6, 1, 20), (6, 5, 4, 70), (5, 4, 2, 150)]
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
 each_isa = pytest.mark.parametrize("isa", ISAS)
@@ -86,16 +86,17 @@ def test_row_alone_has_the_bits_of_the_row_in_a_batch(cell, isa, dtype, size):
             assert_same_bits(per_row(alone), per_row(whole, slice(row, row + 1)))
 
 
+@pytest.mark.parametrize("features", [1, 3])
 @pytest.mark.parametrize("units", [17, 21, 25, 27])
 @each_dtype
 @each_isa
 @each_cell
-def test_what_memory_held_before_changes_no_bit(cell, isa, dtype, units):
+def test_what_memory_held_before_changes_no_bit(cell, isa, dtype, units, features):
     """Padding that nobody writes may hold anything: of a last panel of one, two or three vectors."""
     for batch, path, k_block in product((1, 5), PATHS, (0, 8)):
-        problem = Case(cell, batch, 9, 3, units).problem.as_type(dtype)
+        problem = Case(cell, batch, 9, features, units).problem.as_type(dtype)
         expected = kernel_results(problem, isa=isa, path=path, k_block=k_block)
-        wide = Case(cell, batch, 9, 3, 2 * units).problem.as_type(dtype)
+        wide = Case(cell, batch, 9, features, 2 * units).problem.as_type(dtype)
         wide = replaced(wide, inputs=np.full_like(wide.arguments["inputs"], np.nan))
         kernel_results(wide, isa=isa, path=path, k_block=k_block)
         assert_same_bits(kernel_results(problem, isa=isa, path=path, k_block=k_block), expected)

@@ -42,6 +42,7 @@ WIDE_SIZES = [(5, 3, 44, 108), (4, 3, 22, 52), (3, 3, 11, 27), (3, 2, 7, 15), (3
 # So few features that the gradient of each is a dot product of its own, on some ISA at least, and the next
 # ones that are not; last panels of all kinds, and batches that fill no tile.
 FEW_FEATURES = [(9, 5, 1, 9), (8, 6, 2, 20), (5, 7, 3, 40), (4, 6, 5, 70), (3, 5, 8, 100), (17, 16, 10, 130)]
+FEW_FEATURES += [(7, 5, 1, 100), (5, 4, 2, 150)]
 # Products deeper than the block that stays in cache. Only in float64: over 2400 terms one float32 chain can
 # err more than 8 times what BLAS does with several partial sums, which the rule of one chain forgoes.
 DEEP_SIZES = [(3, 2, 1100, 5), (5, 3, 2, 800)]
